@@ -64,17 +64,18 @@ async Task RunAsync(string directory, CancellationToken cancellationToken)
     var samples = new Samples();
     var bench = new Bench(options, new Pgbench(Database.ClientEnvironment, Database.Name, directory), samples);
     IReadOnlyList<Contender> contenders;
-    await using (var chain = await StartChainAsync("chain"))
-    await using (var ssh = await StartSshAsync("ssh"))
+    await using (var chain = IsWanted(TunnelChain.ForwarderName, TunnelChain.IngressTcpName, TunnelChain.IngressUnixName) ? await StartChainAsync("chain") : null)
+    await using (var ssh = IsWanted(SshReverse.Name) ? await StartSshAsync("ssh") : null)
     {
+        Contender?[] all =
+        [
+            new Contender("direct Unix", "client → target, by a Unix socket", database.UnixEndPoint, raw.UnixEndPoint, []),
+            chain?.Forwarder, chain?.IngressTcp, chain?.IngressUnix, ssh?.Contender,
+        ];
         contenders =
         [
-            .. new[]
-            {
-                new Contender(Contender.Base, "client → target", database.TcpEndPoint, raw.TcpEndPoint, []),
-                new Contender("direct Unix", "client → target, by a Unix socket", database.UnixEndPoint, raw.UnixEndPoint, []),
-                chain.Forwarder, chain.IngressTcp, chain.IngressUnix, ssh.Contender,
-            }.Where(contender => contender.Name == Contender.Base || IsWanted(contender)),
+            new Contender(Contender.Base, "client → target", database.TcpEndPoint, raw.TcpEndPoint, []),
+            .. all.OfType<Contender>().Where(contender => IsWanted(contender.Name)),
         ];
         for (var round = 0; round < options.Rounds; round++)
         {
@@ -104,22 +105,26 @@ async Task RunAsync(string directory, CancellationToken cancellationToken)
     Task<SshReverse> StartSshAsync(string name) =>
         SshReverse.StartAsync(Path.Combine(directory, name), database.TcpEndPoint, raw.TcpEndPoint, cancellationToken);
 
-    bool IsWanted(Contender contender) => options.Only.Count == 0 || options.Only.Contains(contender.Name);
+    bool IsWanted(params string[] names) => options.Only.Count == 0 || names.Any(options.Only.Contains);
 
+    // Each on processes of its own that did nothing before.
     async Task MeasureIdleAsync(int round)
     {
-        foreach (var choose in new Func<TunnelChain, Contender>[] { chain => chain.Forwarder, chain => chain.IngressTcp })
+        if (IsWanted(TunnelChain.ForwarderName))
         {
-            await using var chain = await StartChainAsync($"i{round}-{Guid.NewGuid():N}"[..8]);
-            if (IsWanted(choose(chain)))
-            {
-                await bench.MeasureIdleAsync(choose(chain), cancellationToken);
-            }
+            await using var chain = await StartChainAsync($"f{round}");
+            await bench.MeasureIdleAsync(chain.Forwarder, cancellationToken);
         }
 
-        await using var ssh = await StartSshAsync("ssh");
-        if (IsWanted(ssh.Contender))
+        if (IsWanted(TunnelChain.IngressTcpName))
         {
+            await using var chain = await StartChainAsync($"t{round}");
+            await bench.MeasureIdleAsync(chain.IngressTcp, cancellationToken);
+        }
+
+        if (IsWanted(SshReverse.Name))
+        {
+            await using var ssh = await StartSshAsync("ssh");
             await bench.MeasureIdleAsync(ssh.Contender, cancellationToken);
         }
     }

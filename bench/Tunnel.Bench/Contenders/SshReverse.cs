@@ -10,6 +10,8 @@ namespace Tunnel.Bench.Contenders;
 /// </summary>
 internal sealed class SshReverse : IAsyncDisposable
 {
+    public const string Name = "ssh -R";
+
     // sshd must be started by its full path, and a user's PATH often lacks the directory.
     private static readonly string[] ServerPlaces = ["/usr/sbin/sshd", "/usr/bin/sshd", "/usr/local/sbin/sshd"];
 
@@ -69,7 +71,7 @@ internal sealed class SshReverse : IAsyncDisposable
             await Readiness.WaitForListenerAsync(postgresForwarded, [server, client], cancellationToken);
             await Readiness.WaitForEchoAsync(rawForwarded, [server, client], cancellationToken);
             return new SshReverse(server, client, new Contender(
-                "ssh -R", "client → sshd → ssh → target", postgresForwarded, rawForwarded,
+                Name, "client → sshd → ssh → target", postgresForwarded, rawForwarded,
                 [new WatchedProcess("sshd", server.Id), new WatchedProcess("ssh", client.Id)]));
         }
         catch

@@ -10,6 +10,10 @@ namespace Tunnel.Bench.Contenders;
 /// </summary>
 internal sealed class TunnelChain : IAsyncDisposable
 {
+    public const string ForwarderName = "forwarder";
+    public const string IngressTcpName = "ingress TCP";
+    public const string IngressUnixName = "ingress Unix";
+
     private const string PostgresHost = "postgres.bench.localhost";
     private const string RawHost = "raw.bench.localhost";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
@@ -98,9 +102,9 @@ internal sealed class TunnelChain : IAsyncDisposable
 
         WatchedProcess[] middle = [new("ingress", ingress.Id), new("connector", connector.Id)];
         WatchedProcess[] all = [.. middle, new("forwarder", rawForwarder.Id), new("forwarder of the database", postgresForwarder.Id)];
-        Forwarder = new Contender("forwarder", "client → forwarder → wss → ingress → wss → connector → target", postgresForwarded, rawForwarded, all);
-        IngressTcp = new Contender("ingress TCP", "client → ingress's TCP listener → wss → connector → target", postgresTcp, rawTcp, middle);
-        IngressUnix = new Contender("ingress Unix", "client → ingress's Unix listener → wss → connector → target", postgresUnix, rawUnix, middle);
+        Forwarder = new Contender(ForwarderName, "client → forwarder → wss → ingress → wss → connector → target", postgresForwarded, rawForwarded, all);
+        IngressTcp = new Contender(IngressTcpName, "client → ingress's TCP listener → wss → connector → target", postgresTcp, rawTcp, middle);
+        IngressUnix = new Contender(IngressUnixName, "client → ingress's Unix listener → wss → connector → target", postgresUnix, rawUnix, middle);
     }
 
     private Daemon StartForwarder(Programs programs, string hostname, IPEndPoint ingress, IPEndPoint listener, string authority, string token) => Start(
