@@ -1,0 +1,277 @@
+using System.Collections.Immutable;
+using System.Data.Common;
+using Dapper;
+using Microsoft.Data.Sqlite;
+
+namespace TunnelIngress.State;
+
+/// <summary>The state in one SQLite file: durable before a change returns (WAL, synchronous=FULL), readable by its owner only.</summary>
+internal sealed class SqliteStateStore : IStateStore
+{
+    private const int ConstraintViolation = 19;
+    private const int BusyTimeoutSeconds = 10;
+
+    private readonly string _directory;
+    private readonly string _connectionString;
+
+    /// <summary>Names the store; nothing is opened yet.</summary>
+    /// <param name="directory">The state directory; made with mode 0700 when it does not exist.</param>
+    public SqliteStateStore(string directory)
+    {
+        _directory = directory;
+        Path = System.IO.Path.Combine(directory, "tunnel.db");
+        _connectionString = new SqliteConnectionStringBuilder
+        {
+            DataSource = Path,
+            ForeignKeys = true,
+            DefaultTimeout = BusyTimeoutSeconds,
+        }.ToString();
+    }
+
+    /// <summary>The database file.</summary>
+    public string Path { get; }
+
+    /// <inheritdoc/>
+    public async Task InitializeAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            PrivateFiles.CreateDirectory(_directory);
+            PrivateFiles.CreateIfAbsent(Path);
+            await using var connection = await OpenAsync(cancellationToken);
+            await connection.ExecuteAsync("PRAGMA journal_mode = WAL");
+            await SqliteMigrations.ApplyAsync(connection, cancellationToken);
+        }
+        catch (Exception exception) when (exception is SqliteException or UnauthorizedAccessException)
+        {
+            throw new IOException($"The state in {_directory} cannot be opened: {exception.Message} Choose another directory with --state.", exception);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<long> GetRevisionAsync(CancellationToken cancellationToken)
+    {
+        await using var connection = await OpenAsync(cancellationToken);
+        return await connection.ExecuteScalarAsync<long>("SELECT value FROM revision");
+    }
+
+    /// <inheritdoc/>
+    public async Task<StateSnapshot> LoadAsync(CancellationToken cancellationToken)
+    {
+        await using var connection = await OpenAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        var revision = await connection.ExecuteScalarAsync<long>("SELECT value FROM revision", transaction: transaction);
+        var tunnels = await connection.QueryAsync<TunnelRow>("SELECT name, created_at AS CreatedAt FROM tunnel", transaction: transaction);
+        var services = await connection.QueryAsync<ServiceRow>(
+            "SELECT name, hostname, tunnel, created_at AS CreatedAt FROM service", transaction: transaction);
+        var scopes = (await connection.QueryAsync<(string ClientId, string Service)>(
+            "SELECT client_id, service FROM token_service", transaction: transaction)).ToLookup(static row => row.ClientId, static row => row.Service);
+        var secrets = (await connection.QueryAsync<SecretRow>(
+            "SELECT client_id AS ClientId, version, hash, valid_until AS ValidUntil FROM token_secret", transaction: transaction)).ToLookup(static row => row.ClientId);
+        var tokens = await connection.QueryAsync<TokenRow>(
+            """
+            SELECT client_id AS ClientId, name, connect_tunnel AS ConnectTunnel, created_at AS CreatedAt, expires_at AS ExpiresAt, revoked_at AS RevokedAt
+            FROM token
+            """,
+            transaction: transaction);
+        return new StateSnapshot(
+            revision,
+            tunnels.Select(static row => new Tunnel(row.Name, Time(row.CreatedAt))),
+            services.Select(static row => new Service(row.Name, row.Hostname, row.Tunnel, Time(row.CreatedAt))),
+            tokens.Select(row => new Token(
+                row.ClientId,
+                row.Name,
+                new TokenScope(row.ConnectTunnel, scopes[row.ClientId].ToImmutableSortedSet(StringComparer.Ordinal)),
+                Time(row.CreatedAt),
+                Time(row.ExpiresAt),
+                Time(row.RevokedAt),
+                [.. secrets[row.ClientId].OrderByDescending(static secret => secret.Version).Select(static secret =>
+                    new TokenSecret((int)secret.Version, [.. secret.Hash], Time(secret.ValidUntil)))])));
+    }
+
+    /// <inheritdoc/>
+    public Task AddTunnelAsync(Tunnel tunnel, CancellationToken cancellationToken) => ChangeAsync(
+        (connection, transaction) => connection.ExecuteAsync(
+            "INSERT INTO tunnel (name, created_at) VALUES (@Name, @At)",
+            new { tunnel.Name, At = Milliseconds(tunnel.CreatedAt) },
+            transaction),
+        $"There is a tunnel '{tunnel.Name}' already.",
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public Task RemoveTunnelAsync(string name, CancellationToken cancellationToken) => ChangeAsync(
+        async (connection, transaction) =>
+        {
+            var services = await connection.QueryAsync<string>("SELECT name FROM service WHERE tunnel = @name", new { name }, transaction);
+            Require(!services.Any(), $"Tunnel '{name}' still owns services ({string.Join(", ", services)}). Remove them first with 'tunnel-ingress service remove'.");
+            var usable = await connection.QueryAsync<string>(
+                "SELECT client_id FROM token WHERE connect_tunnel = @name AND revoked_at IS NULL", new { name }, transaction);
+            Require(!usable.Any(), $"Tokens still connect tunnel '{name}' ({string.Join(", ", usable)}). Revoke them first with 'tunnel-ingress token revoke'.");
+            await connection.ExecuteAsync("UPDATE token SET connect_tunnel = NULL WHERE connect_tunnel = @name", new { name }, transaction);
+            var removed = await connection.ExecuteAsync("DELETE FROM tunnel WHERE name = @name", new { name }, transaction);
+            Require(removed == 1, $"There is no tunnel '{name}'. See 'tunnel-ingress tunnel list'.");
+        },
+        "",
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public Task AddServiceAsync(Service service, CancellationToken cancellationToken) => ChangeAsync(
+        async (connection, transaction) =>
+        {
+            await RequireExistsAsync(connection, transaction, "tunnel", service.Tunnel);
+            await connection.ExecuteAsync(
+                "INSERT INTO service (name, hostname, tunnel, created_at) VALUES (@Name, @Hostname, @Tunnel, @At)",
+                new { service.Name, service.Hostname, service.Tunnel, At = Milliseconds(service.CreatedAt) },
+                transaction);
+        },
+        $"There is a service '{service.Name}' or a hostname '{service.Hostname}' already. See 'tunnel-ingress service list'.",
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public Task RemoveServiceAsync(string name, CancellationToken cancellationToken) => ChangeAsync(
+        async (connection, transaction) =>
+        {
+            var removed = await connection.ExecuteAsync("DELETE FROM service WHERE name = @name", new { name }, transaction);
+            Require(removed == 1, $"There is no service '{name}'. See 'tunnel-ingress service list'.");
+        },
+        "",
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public Task AddTokenAsync(Token token, CancellationToken cancellationToken) => ChangeAsync(
+        async (connection, transaction) =>
+        {
+            if (token.Scope.ConnectTunnel is { } tunnel)
+            {
+                await RequireExistsAsync(connection, transaction, "tunnel", tunnel);
+            }
+
+            await connection.ExecuteAsync(
+                "INSERT INTO token (client_id, name, connect_tunnel, created_at, expires_at) VALUES (@ClientId, @Name, @ConnectTunnel, @At, @Expires)",
+                new { token.ClientId, token.Name, token.Scope.ConnectTunnel, At = Milliseconds(token.CreatedAt), Expires = Milliseconds(token.ExpiresAt) },
+                transaction);
+            foreach (var service in token.Scope.Services)
+            {
+                await RequireExistsAsync(connection, transaction, "service", service);
+                await connection.ExecuteAsync(
+                    "INSERT INTO token_service (client_id, service) VALUES (@ClientId, @service)", new { token.ClientId, service }, transaction);
+            }
+
+            foreach (var secret in token.Secrets)
+            {
+                await InsertSecretAsync(connection, transaction, token.ClientId, secret.Version, secret.Hash);
+            }
+        },
+        "A token with this client id exists already.",
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public Task RotateTokenAsync(string clientId, ImmutableArray<byte> hash, DateTimeOffset oldValidUntil, CancellationToken cancellationToken) => ChangeAsync(
+        async (connection, transaction) =>
+        {
+            await RequireTokenAsync(connection, transaction, clientId);
+            var revoked = await connection.ExecuteScalarAsync<long?>(
+                "SELECT revoked_at FROM token WHERE client_id = @clientId", new { clientId }, transaction);
+            Require(revoked is null, $"Token '{clientId}' is revoked; create a new one.");
+            await connection.ExecuteAsync(
+                "UPDATE token_secret SET valid_until = MIN(COALESCE(valid_until, @until), @until) WHERE client_id = @clientId",
+                new { clientId, until = Milliseconds(oldValidUntil) },
+                transaction);
+            var version = await connection.ExecuteScalarAsync<int>(
+                "SELECT MAX(version) + 1 FROM token_secret WHERE client_id = @clientId", new { clientId }, transaction);
+            await InsertSecretAsync(connection, transaction, clientId, version, hash);
+        },
+        "",
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public Task RevokeTokenAsync(string clientId, DateTimeOffset at, CancellationToken cancellationToken) => ChangeAsync(
+        async (connection, transaction) =>
+        {
+            await RequireTokenAsync(connection, transaction, clientId);
+            await connection.ExecuteAsync(
+                "UPDATE token SET revoked_at = COALESCE(revoked_at, @at) WHERE client_id = @clientId",
+                new { clientId, at = Milliseconds(at) },
+                transaction);
+        },
+        "",
+        cancellationToken);
+
+    /// <summary>One change: begin (taking the write lock) → change → revision → commit.</summary>
+    private async Task ChangeAsync(Func<SqliteConnection, DbTransaction, Task> change, string conflict, CancellationToken cancellationToken)
+    {
+        await using var connection = await OpenAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        try
+        {
+            await change(connection, transaction);
+        }
+        catch (SqliteException exception) when (exception.SqliteErrorCode == ConstraintViolation)
+        {
+            throw new StateException(conflict);
+        }
+
+        await connection.ExecuteAsync("UPDATE revision SET value = value + 1", transaction: transaction);
+        await transaction.CommitAsync(cancellationToken);
+    }
+
+    private async Task<SqliteConnection> OpenAsync(CancellationToken cancellationToken)
+    {
+        var connection = new SqliteConnection(_connectionString);
+        try
+        {
+            await connection.OpenAsync(cancellationToken);
+            await connection.ExecuteAsync("PRAGMA synchronous = FULL");
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync();
+            throw;
+        }
+    }
+
+    private static Task<int> InsertSecretAsync(
+        SqliteConnection connection, DbTransaction transaction, string clientId, int version, ImmutableArray<byte> hash) =>
+        connection.ExecuteAsync(
+            "INSERT INTO token_secret (client_id, version, hash) VALUES (@clientId, @version, @hash)",
+            new { clientId, version, hash = hash.ToArray() },
+            transaction);
+
+    private static async Task RequireExistsAsync(SqliteConnection connection, DbTransaction transaction, string kind, string name)
+    {
+        var found = await connection.ExecuteScalarAsync<int>($"SELECT COUNT(*) FROM {kind} WHERE name = @name", new { name }, transaction);
+        Require(found == 1, $"There is no {kind} '{name}'. See 'tunnel-ingress {kind} list'.");
+    }
+
+    private static async Task RequireTokenAsync(SqliteConnection connection, DbTransaction transaction, string clientId)
+    {
+        var found = await connection.ExecuteScalarAsync<int>(
+            "SELECT COUNT(*) FROM token WHERE client_id = @clientId", new { clientId }, transaction);
+        Require(found == 1, $"There is no token '{clientId}'. See 'tunnel-ingress token list'.");
+    }
+
+    private static void Require(bool condition, string otherwise)
+    {
+        if (!condition)
+        {
+            throw new StateException(otherwise);
+        }
+    }
+
+    private static long Milliseconds(DateTimeOffset time) => time.ToUnixTimeMilliseconds();
+
+    private static long? Milliseconds(DateTimeOffset? time) => time?.ToUnixTimeMilliseconds();
+
+    private static DateTimeOffset Time(long milliseconds) => DateTimeOffset.FromUnixTimeMilliseconds(milliseconds);
+
+    private static DateTimeOffset? Time(long? milliseconds) => milliseconds is { } value ? Time(value) : null;
+
+    private sealed record TunnelRow(string Name, long CreatedAt);
+
+    private sealed record ServiceRow(string Name, string Hostname, string Tunnel, long CreatedAt);
+
+    private sealed record TokenRow(string ClientId, string Name, string? ConnectTunnel, long CreatedAt, long? ExpiresAt, long? RevokedAt);
+
+    private sealed record SecretRow(string ClientId, long Version, byte[] Hash, long? ValidUntil);
+}

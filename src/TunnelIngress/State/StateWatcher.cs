@@ -1,0 +1,73 @@
+using Microsoft.Data.Sqlite;
+
+namespace TunnelIngress.State;
+
+/// <summary>
+/// The state in force in this process: looks for a new revision twice a second, so that a change by the command line takes effect
+/// within two seconds. When the store cannot be read the last snapshot stays in force. <see cref="Current"/> may be read by anyone.
+/// </summary>
+internal sealed class StateWatcher(IStateStore store, TimeProvider time, ILogger<StateWatcher> logger)
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
+
+    private volatile StateSnapshot _current = StateSnapshot.Empty;
+    private bool _failing;
+
+    /// <summary>Raised after each swap, on the watching task; handlers must not block.</summary>
+    public event Action? Changed;
+
+    public StateSnapshot Current => _current;
+
+    /// <summary>Reads the state for the first time.</summary>
+    /// <exception cref="IOException">The store cannot be read.</exception>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await store.InitializeAsync(cancellationToken);
+        _current = await store.LoadAsync(cancellationToken);
+    }
+
+    /// <summary>Watches until cancelled.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(Interval, time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(cancellationToken))
+            {
+                await RefreshAsync(cancellationToken);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The ingress stops.
+        }
+    }
+
+    private async Task RefreshAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (await store.GetRevisionAsync(cancellationToken) != _current.Revision)
+            {
+                _current = await store.LoadAsync(cancellationToken);
+                logger.StateChanged(_current.Revision, _current.Tunnels.Count, _current.Services.Count, _current.Tokens.Count);
+                Changed?.Invoke();
+            }
+
+            if (_failing)
+            {
+                _failing = false;
+                logger.StateReadableAgain();
+            }
+        }
+        catch (Exception exception) when (exception is SqliteException or IOException)
+        {
+            // Once per outage, not twice a second.
+            if (!_failing)
+            {
+                _failing = true;
+                logger.StateUnreadable(exception.Message);
+            }
+        }
+    }
+}
