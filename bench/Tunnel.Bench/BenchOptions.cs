@@ -25,7 +25,7 @@ internal sealed record BenchOptions
 
     public string? JsonFile { get; init; }
 
-    private static BenchOptions Quick => new() { Rounds = 3, PgbenchSeconds = 2, ConnectSeconds = 1, BulkSeconds = 1, IdleRounds = 1 };
+    private static BenchOptions Quick => new() { Rounds = 3, PgbenchSeconds = 1, ConnectSeconds = 1, BulkSeconds = 1, IdleRounds = 1 };
 
     /// <exception cref="FormatException">The arguments are not understood; the message says which.</exception>
     public static BenchOptions Parse(IReadOnlyList<string> arguments)

@@ -39,7 +39,9 @@ internal static class MarkdownReport
             return "–";
         }
 
-        var cell = $"{Number(summary.Median)} ({Number(summary.Smallest)}–{Number(summary.Largest)})";
+        var cell = summary.Smallest == summary.Largest
+            ? Number(summary.Median)
+            : $"{Number(summary.Median)} ({Number(summary.Smallest)}–{Number(summary.Largest)})";
         return metric.HasRatio && samples.Summarize(Contender.Base, metric) is { Median: > 0 } direct
             ? $"{cell} **{(summary.Median / direct.Median).ToString("0.00", CultureInfo.InvariantCulture)}×**"
             : cell;
