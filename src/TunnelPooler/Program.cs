@@ -1,1 +1,9 @@
-return 0;
+using System.CommandLine;
+using Shared.Hosting.CommandLine;
+using TunnelPooler;
+
+var root = new RootCommand("tunnel-pooler: the application's side of a tunnel")
+{
+    ForwardCommand.Create(),
+};
+return await ProgramRunner.RunAsync(root, args);

@@ -3,50 +3,45 @@ using System.Collections.Immutable;
 namespace TunnelIngress.State;
 
 /// <summary>
-/// Tunnels, services and service tokens, kept durably and shared by every process that opened the same store.
+/// Where tunnels, services and tokens are kept. Each change is one transaction, is durable before it returns, and makes the revision
+/// grow. Several processes may use one store at once. Safe for concurrent use.
 /// </summary>
-/// <remarks>
-/// Every mutation is one transaction, is durable before its task completes, and changes the revision. All members may be called
-/// concurrently, from several processes too, and throw <see cref="StateException"/>, or <see cref="OperationCanceledException"/>.
-/// Rules about what may be removed are the store's, because only its transaction can keep them.
-/// </remarks>
-internal interface IStateStore : IAsyncDisposable
+internal interface IStateStore
 {
-    /// <summary>The current revision; cheap enough to poll.</summary>
+    /// <summary>Creates or upgrades the store.</summary>
+    /// <exception cref="IOException">It cannot be opened, or a newer program has upgraded it.</exception>
+    Task InitializeAsync(CancellationToken cancellationToken);
+
+    /// <summary>The revision now; cheap, for polling.</summary>
     Task<long> GetRevisionAsync(CancellationToken cancellationToken);
 
-    /// <summary>Everything, as of one revision.</summary>
+    /// <summary>Everything, at one revision.</summary>
     Task<StateSnapshot> LoadAsync(CancellationToken cancellationToken);
 
+    /// <exception cref="StateException">The name is taken.</exception>
     Task AddTunnelAsync(Tunnel tunnel, CancellationToken cancellationToken);
 
-    /// <summary>
-    /// Removes a tunnel. Refused while it has services, or tokens usable at <paramref name="now"/>; revoked and expired ones go with it.
-    /// </summary>
-    Task RemoveTunnelAsync(string name, DateTimeOffset now, CancellationToken cancellationToken);
+    /// <exception cref="StateException">It does not exist, or services or usable tokens still name it.</exception>
+    Task RemoveTunnelAsync(string name, CancellationToken cancellationToken);
 
-    /// <summary>Adds a service; its hostname is normalised.</summary>
+    /// <exception cref="StateException">Name or hostname is taken, or the tunnel does not exist.</exception>
     Task AddServiceAsync(Service service, CancellationToken cancellationToken);
 
-    /// <summary>
-    /// Removes a service and takes it out of the scope of every token, so that a later service of the same name is not open to them.
-    /// Refusing instead would force an operator to revoke tokens that are needed for other services.
-    /// </summary>
-    /// <returns>The tokens whose scope lost it, as they were before.</returns>
-    Task<ImmutableArray<Token>> RemoveServiceAsync(string name, CancellationToken cancellationToken);
+    /// <summary>Removes a service and takes it out of the scope of every token.</summary>
+    /// <exception cref="StateException">It does not exist.</exception>
+    Task RemoveServiceAsync(string name, CancellationToken cancellationToken);
 
+    /// <exception cref="StateException">A tunnel or service of the scope does not exist.</exception>
     Task AddTokenAsync(Token token, CancellationToken cancellationToken);
 
-    /// <summary>
-    /// Adds a new current secret. Older ones stay valid until <paramref name="now"/> + <paramref name="overlap"/> at the latest; an overlap
-    /// of zero ends them at once. Refused for a token that is not usable, or that would have more than
-    /// <see cref="TokenSecret.MaxValidVersions"/> valid secrets.
-    /// </summary>
-    /// <returns>The token as it is now.</returns>
-    Task<Token> RotateTokenAsync(
-        string clientId, ImmutableArray<byte> newSecretHash, DateTimeOffset now, TimeSpan overlap, CancellationToken cancellationToken);
+    /// <summary>Adds a newer secret; the ones before stay valid until <paramref name="oldValidUntil"/> at the latest.</summary>
+    /// <exception cref="StateException">The token does not exist or is revoked.</exception>
+    Task RotateTokenAsync(string clientId, ImmutableArray<byte> hash, DateTimeOffset oldValidUntil, CancellationToken cancellationToken);
 
-    /// <summary>Revokes a token for good. Revoking it again changes nothing and is not an error.</summary>
-    /// <returns>The token as it is now.</returns>
-    Task<Token> RevokeTokenAsync(string clientId, DateTimeOffset now, CancellationToken cancellationToken);
+    /// <summary>Revokes a token for good; revoking it again changes nothing.</summary>
+    /// <exception cref="StateException">It does not exist.</exception>
+    Task RevokeTokenAsync(string clientId, DateTimeOffset at, CancellationToken cancellationToken);
 }
+
+/// <summary>A change that the state does not allow. The message says why and what to do.</summary>
+internal sealed class StateException(string message) : Exception(message);

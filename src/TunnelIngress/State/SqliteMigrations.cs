@@ -5,62 +5,53 @@ using Microsoft.Data.Sqlite;
 
 namespace TunnelIngress.State;
 
-/// <summary>Brings a database to this program's version: Migrations/NNNN-name.sql in order, counted in SQLite's user_version.</summary>
+/// <summary>
+/// Brings a database to this program's schema: the numbered scripts in State/Migrations, each once and in order, all in one
+/// transaction. The number of the last one is SQLite's user_version.
+/// </summary>
 internal static class SqliteMigrations
 {
-    private const string ResourcePrefix = "TunnelIngress.State.Migrations.";
-
-    private static readonly Lazy<IReadOnlyList<(int Version, string Sql)>> All = new(ReadAll);
-
-    /// <summary>The version this program writes.</summary>
-    public static int Latest => All.Value[^1].Version;
-
-    /// <summary>Applies what is missing, all of it or nothing. Several processes may do this at once.</summary>
-    /// <exception cref="StateException">The database is newer than this program.</exception>
-    public static async Task ApplyAsync(SqliteConnection connection, string path, CancellationToken cancellationToken)
+    /// <summary>Applies what is missing.</summary>
+    /// <exception cref="IOException">A newer program has upgraded the database.</exception>
+    public static async Task ApplyAsync(SqliteConnection connection, CancellationToken cancellationToken)
     {
-        // Looking first keeps an ordinary start from taking the write lock.
-        if (await VersionAsync(connection, null) == Latest)
+        var scripts = Scripts();
+        var newest = scripts[^1].Number;
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        var current = await connection.ExecuteScalarAsync<int>("PRAGMA user_version", transaction: transaction);
+        if (current > newest)
         {
-            return;
+            throw new IOException($"The state in {connection.DataSource} is of a newer release (schema {current}, this program knows {newest}). Upgrade this program.");
         }
 
-        await using var transaction = await SqliteDatabase.BeginWriteAsync(connection, cancellationToken);
-        var version = await VersionAsync(connection, transaction);
-        if (version > Latest)
+        foreach (var (_, script) in scripts.Where(script => script.Number > current))
         {
-            throw new StateException(
-                StateError.Newer,
-                $"The state database {path} is of version {version}, and this program knows versions up to {Latest}. "
-                + "Run the newer program, or restore the backup from before its upgrade.");
+            await connection.ExecuteAsync(script, transaction: transaction);
         }
 
-        foreach (var migration in All.Value.Where(migration => migration.Version > version))
+        if (current < newest)
         {
-            var sql = $"{migration.Sql}; PRAGMA user_version = {migration.Version}";
-            await connection.ExecuteAsync(new CommandDefinition(sql, transaction: transaction, cancellationToken: cancellationToken));
+            await connection.ExecuteAsync(string.Create(CultureInfo.InvariantCulture, $"PRAGMA user_version = {newest}"), transaction: transaction);
         }
 
         await transaction.CommitAsync(cancellationToken);
-
-        Task<int> VersionAsync(SqliteConnection source, SqliteTransaction? within) => source.ExecuteScalarAsync<int>(
-            new CommandDefinition("PRAGMA user_version", transaction: within, cancellationToken: cancellationToken));
     }
 
-    private static List<(int Version, string Sql)> ReadAll()
+    private static List<(int Number, string Script)> Scripts()
     {
+        const string Folder = ".State.Migrations.";
         var assembly = Assembly.GetExecutingAssembly();
-        var migrations = assembly.GetManifestResourceNames()
-            .Where(name => name.StartsWith(ResourcePrefix, StringComparison.Ordinal))
-            .Select(name => (Version: int.Parse(name.AsSpan(ResourcePrefix.Length, 4), CultureInfo.InvariantCulture), Sql: Read(assembly, name)))
-            .OrderBy(migration => migration.Version)
-            .ToList();
-        return migrations;
-    }
-
-    private static string Read(Assembly assembly, string name)
-    {
-        using var reader = new StreamReader(assembly.GetManifestResourceStream(name)!);
-        return reader.ReadToEnd();
+        return
+        [
+            .. assembly.GetManifestResourceNames()
+                .Where(static name => name.Contains(Folder, StringComparison.Ordinal) && name.EndsWith(".sql", StringComparison.Ordinal))
+                .Select(name =>
+                {
+                    var file = name[(name.IndexOf(Folder, StringComparison.Ordinal) + Folder.Length)..];
+                    using var reader = new StreamReader(assembly.GetManifestResourceStream(name)!);
+                    return (int.Parse(file.AsSpan(0, 4), CultureInfo.InvariantCulture), reader.ReadToEnd());
+                })
+                .OrderBy(static script => script.Item1),
+        ];
     }
 }

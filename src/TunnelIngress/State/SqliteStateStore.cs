@@ -1,272 +1,277 @@
 using System.Collections.Immutable;
 using System.Data.Common;
-using System.Runtime.InteropServices;
 using Dapper;
+using Microsoft.Data.Sqlite;
 
 namespace TunnelIngress.State;
 
-/// <summary>The state in an embedded SQLite file: the default, for one ingress and the command line beside it.</summary>
+/// <summary>The state in one SQLite file: durable before a change returns (WAL, synchronous=FULL), readable by its owner only.</summary>
 internal sealed class SqliteStateStore : IStateStore
 {
-    private readonly SqliteDatabase _database;
+    private const int ConstraintViolation = 19;
+    private const int BusyTimeoutSeconds = 10;
 
-    private SqliteStateStore(SqliteDatabase database) => _database = database;
+    private readonly string _directory;
+    private readonly string _connectionString;
 
-    /// <inheritdoc cref="SqliteDatabase.OpenAsync"/>
-    public static async Task<SqliteStateStore> OpenAsync(string stateDirectory, CancellationToken cancellationToken) =>
-        new(await SqliteDatabase.OpenAsync(stateDirectory, cancellationToken));
-
-    public Task<long> GetRevisionAsync(CancellationToken cancellationToken) => _database.RunAsync(
-        (connection, token) => connection.ExecuteScalarAsync<long>(
-            new CommandDefinition("SELECT value FROM revision", cancellationToken: token)),
-        cancellationToken);
-
-    public Task<StateSnapshot> LoadAsync(CancellationToken cancellationToken) => _database.RunAsync(
-        async (connection, token) =>
-        {
-            await using var transaction = SqliteDatabase.BeginRead(connection);
-            return await SqliteSnapshotReader.ReadAsync(transaction, token);
-        },
-        cancellationToken);
-
-    public Task AddTunnelAsync(Tunnel tunnel, CancellationToken cancellationToken)
+    /// <summary>Names the store; nothing is opened yet.</summary>
+    /// <param name="directory">The state directory; made with mode 0700 when it does not exist.</param>
+    public SqliteStateStore(string directory)
     {
-        StateRules.CheckName("tunnel", tunnel.Name);
-        return ChangeAsync(
-            async change =>
-            {
-                if (await change.ExistsAsync("SELECT 1 FROM tunnels WHERE name = @Name", tunnel))
-                {
-                    throw StateRules.AlreadyExists("tunnel", tunnel.Name);
-                }
-
-                await change.ExecuteAsync(
-                    "INSERT INTO tunnels (name, created_at) VALUES (@Name, @createdAt)",
-                    new { tunnel.Name, createdAt = Milliseconds(tunnel.CreatedAt) });
-                return true;
-            },
-            cancellationToken);
+        _directory = directory;
+        Path = System.IO.Path.Combine(directory, "tunnel.db");
+        _connectionString = new SqliteConnectionStringBuilder
+        {
+            DataSource = Path,
+            ForeignKeys = true,
+            DefaultTimeout = BusyTimeoutSeconds,
+        }.ToString();
     }
 
-    public Task RemoveTunnelAsync(string name, DateTimeOffset now, CancellationToken cancellationToken) => ChangeAsync(
-        async change =>
-        {
-            await RequireTunnelAsync(change, name);
-            var services = await change.QueryAsync<string>("SELECT name FROM services WHERE tunnel = @name ORDER BY name", new { name });
-            if (services.Count > 0)
-            {
-                throw new StateException(
-                    StateError.InUse,
-                    $"Tunnel '{name}' still has services. Remove them first: {string.Join(", ", services.Select(service => $"service remove {service}"))}");
-            }
+    /// <summary>The database file.</summary>
+    public string Path { get; }
 
-            var tokens = await change.QueryAsync<string>(
-                """
-                SELECT client_id FROM tokens
-                WHERE connect_tunnel = @name AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > @now) ORDER BY created_at
-                """,
-                new { name, now = Milliseconds(now) });
-            if (tokens.Count > 0)
-            {
-                throw new StateException(
-                    StateError.InUse,
-                    $"Tunnel '{name}' still has tokens in force. Revoke them first: {string.Join(", ", tokens.Select(token => $"token revoke {token}"))}");
-            }
-
-            await change.ExecuteAsync("DELETE FROM tunnels WHERE name = @name", new { name });
-            return true;
-        },
-        cancellationToken);
-
-    public Task AddServiceAsync(Service service, CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    public async Task InitializeAsync(CancellationToken cancellationToken)
     {
-        StateRules.Check(service);
-        var hostname = Hostname.Normalize(service.Hostname);
-        return ChangeAsync(
-            async change =>
-            {
-                await RequireTunnelAsync(change, service.Tunnel);
-                if (await change.ExistsAsync("SELECT 1 FROM services WHERE name = @Name", service))
-                {
-                    throw StateRules.AlreadyExists("service", service.Name);
-                }
-
-                var owners = await change.QueryAsync<string>("SELECT name FROM services WHERE hostname = @hostname", new { hostname });
-                if (owners.Count > 0)
-                {
-                    throw new StateException(
-                        StateError.AlreadyExists, $"The hostname '{hostname}' already belongs to the service '{owners[0]}': choose another one.");
-                }
-
-                await change.ExecuteAsync(
-                    "INSERT INTO services (name, hostname, tunnel, created_at) VALUES (@Name, @hostname, @Tunnel, @createdAt)",
-                    new { service.Name, hostname, service.Tunnel, createdAt = Milliseconds(service.CreatedAt) });
-                return true;
-            },
-            cancellationToken);
+        try
+        {
+            PrivateFiles.CreateDirectory(_directory);
+            PrivateFiles.CreateIfAbsent(Path);
+            await using var connection = await OpenAsync(cancellationToken);
+            await connection.ExecuteAsync("PRAGMA journal_mode = WAL");
+            await SqliteMigrations.ApplyAsync(connection, cancellationToken);
+        }
+        catch (Exception exception) when (exception is SqliteException or UnauthorizedAccessException)
+        {
+            throw new IOException($"The state in {_directory} cannot be opened: {exception.Message} Choose another directory with --state.", exception);
+        }
     }
 
-    public Task<ImmutableArray<Token>> RemoveServiceAsync(string name, CancellationToken cancellationToken) => ChangeAsync(
-        async change =>
-        {
-            var tokens = await change.ReadTokensAsync(null);
-            if (await change.ExecuteAsync("DELETE FROM services WHERE name = @name", new { name }) == 0)
-            {
-                throw StateRules.NotFound("service", name);
-            }
-
-            return tokens.Where(token => token.MayAccess(name)).ToImmutableArray();
-        },
-        cancellationToken);
-
-    public Task AddTokenAsync(Token token, CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    public async Task<long> GetRevisionAsync(CancellationToken cancellationToken)
     {
-        StateRules.Check(token);
-        return ChangeAsync(
-            async change =>
-            {
-                if (await change.ExistsAsync("SELECT 1 FROM tokens WHERE client_id = @ClientId", token))
-                {
-                    throw StateRules.AlreadyExists("token", token.ClientId);
-                }
-
-                var tunnel = (token.Scope as TokenScope.Connect)?.Tunnel;
-                if (tunnel is not null)
-                {
-                    await RequireTunnelAsync(change, tunnel);
-                }
-
-                await change.ExecuteAsync(
-                    """
-                    INSERT INTO tokens (client_id, name, connect_tunnel, created_at, expires_at, revoked_at)
-                    VALUES (@ClientId, @Name, @tunnel, @createdAt, @expiresAt, @revokedAt)
-                    """,
-                    new
-                    {
-                        token.ClientId,
-                        token.Name,
-                        tunnel,
-                        createdAt = Milliseconds(token.CreatedAt),
-                        expiresAt = Milliseconds(token.ExpiresAt),
-                        revokedAt = Milliseconds(token.RevokedAt),
-                    });
-                await AddScopeAsync(change, token);
-                foreach (var secret in token.Secrets)
-                {
-                    await AddSecretAsync(change, token.ClientId, secret);
-                }
-
-                return true;
-            },
-            cancellationToken);
+        await using var connection = await OpenAsync(cancellationToken);
+        return await connection.ExecuteScalarAsync<long>("SELECT value FROM revision");
     }
 
-    public Task<Token> RotateTokenAsync(
-        string clientId, ImmutableArray<byte> newSecretHash, DateTimeOffset now, TimeSpan overlap, CancellationToken cancellationToken) => ChangeAsync(
-        async change =>
-        {
-            var token = await RequireTokenAsync(change, clientId);
-            StateRules.CheckRotation(token, now, overlap);
-            var times = new { clientId, now = Milliseconds(now), until = Milliseconds(now + overlap) };
-            await change.ExecuteAsync(
-                "UPDATE token_secrets SET valid_until = min(coalesce(valid_until, @until), @until) WHERE client_id = @clientId", times);
-            await change.ExecuteAsync("DELETE FROM token_secrets WHERE client_id = @clientId AND valid_until <= @now", times);
-            await AddSecretAsync(change, clientId, new TokenSecret(token.Secrets.Max(secret => secret.Version) + 1, newSecretHash, now, null));
-            return await RequireTokenAsync(change, clientId);
-        },
+    /// <inheritdoc/>
+    public async Task<StateSnapshot> LoadAsync(CancellationToken cancellationToken)
+    {
+        await using var connection = await OpenAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        var revision = await connection.ExecuteScalarAsync<long>("SELECT value FROM revision", transaction: transaction);
+        var tunnels = await connection.QueryAsync<TunnelRow>("SELECT name, created_at AS CreatedAt FROM tunnel", transaction: transaction);
+        var services = await connection.QueryAsync<ServiceRow>(
+            "SELECT name, hostname, tunnel, created_at AS CreatedAt FROM service", transaction: transaction);
+        var scopes = (await connection.QueryAsync<(string ClientId, string Service)>(
+            "SELECT client_id, service FROM token_service", transaction: transaction)).ToLookup(static row => row.ClientId, static row => row.Service);
+        var secrets = (await connection.QueryAsync<SecretRow>(
+            "SELECT client_id AS ClientId, version, hash, valid_until AS ValidUntil FROM token_secret", transaction: transaction)).ToLookup(static row => row.ClientId);
+        var tokens = await connection.QueryAsync<TokenRow>(
+            """
+            SELECT client_id AS ClientId, name, connect_tunnel AS ConnectTunnel, created_at AS CreatedAt, expires_at AS ExpiresAt, revoked_at AS RevokedAt
+            FROM token
+            """,
+            transaction: transaction);
+        return new StateSnapshot(
+            revision,
+            tunnels.Select(static row => new Tunnel(row.Name, Time(row.CreatedAt))),
+            services.Select(static row => new Service(row.Name, row.Hostname, row.Tunnel, Time(row.CreatedAt))),
+            tokens.Select(row => new Token(
+                row.ClientId,
+                row.Name,
+                new TokenScope(row.ConnectTunnel, scopes[row.ClientId].ToImmutableSortedSet(StringComparer.Ordinal)),
+                Time(row.CreatedAt),
+                Time(row.ExpiresAt),
+                Time(row.RevokedAt),
+                [.. secrets[row.ClientId].OrderByDescending(static secret => secret.Version).Select(static secret =>
+                    new TokenSecret((int)secret.Version, [.. secret.Hash], Time(secret.ValidUntil)))])));
+    }
+
+    /// <inheritdoc/>
+    public Task AddTunnelAsync(Tunnel tunnel, CancellationToken cancellationToken) => ChangeAsync(
+        (connection, transaction) => connection.ExecuteAsync(
+            "INSERT INTO tunnel (name, created_at) VALUES (@Name, @At)",
+            new { tunnel.Name, At = Milliseconds(tunnel.CreatedAt) },
+            transaction),
+        $"There is a tunnel '{tunnel.Name}' already.",
         cancellationToken);
 
-    public Task<Token> RevokeTokenAsync(string clientId, DateTimeOffset now, CancellationToken cancellationToken) => ChangeAsync(
-        async change =>
+    /// <inheritdoc/>
+    public Task RemoveTunnelAsync(string name, CancellationToken cancellationToken) => ChangeAsync(
+        async (connection, transaction) =>
         {
-            await RequireTokenAsync(change, clientId);
-            await change.ExecuteAsync(
-                "UPDATE tokens SET revoked_at = @now WHERE client_id = @clientId AND revoked_at IS NULL",
-                new { clientId, now = Milliseconds(now) });
-            return await RequireTokenAsync(change, clientId);
+            var services = await connection.QueryAsync<string>("SELECT name FROM service WHERE tunnel = @name", new { name }, transaction);
+            Require(!services.Any(), $"Tunnel '{name}' still owns services ({string.Join(", ", services)}). Remove them first with 'tunnel-ingress service remove'.");
+            var usable = await connection.QueryAsync<string>(
+                "SELECT client_id FROM token WHERE connect_tunnel = @name AND revoked_at IS NULL", new { name }, transaction);
+            Require(!usable.Any(), $"Tokens still connect tunnel '{name}' ({string.Join(", ", usable)}). Revoke them first with 'tunnel-ingress token revoke'.");
+            await connection.ExecuteAsync("UPDATE token SET connect_tunnel = NULL WHERE connect_tunnel = @name", new { name }, transaction);
+            var removed = await connection.ExecuteAsync("DELETE FROM tunnel WHERE name = @name", new { name }, transaction);
+            Require(removed == 1, $"There is no tunnel '{name}'. See 'tunnel-ingress tunnel list'.");
         },
+        "",
         cancellationToken);
 
-    public ValueTask DisposeAsync() => _database.DisposeAsync();
+    /// <inheritdoc/>
+    public Task AddServiceAsync(Service service, CancellationToken cancellationToken) => ChangeAsync(
+        async (connection, transaction) =>
+        {
+            await RequireExistsAsync(connection, transaction, "tunnel", service.Tunnel);
+            await connection.ExecuteAsync(
+                "INSERT INTO service (name, hostname, tunnel, created_at) VALUES (@Name, @Hostname, @Tunnel, @At)",
+                new { service.Name, service.Hostname, service.Tunnel, At = Milliseconds(service.CreatedAt) },
+                transaction);
+        },
+        $"There is a service '{service.Name}' or a hostname '{service.Hostname}' already. See 'tunnel-ingress service list'.",
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public Task RemoveServiceAsync(string name, CancellationToken cancellationToken) => ChangeAsync(
+        async (connection, transaction) =>
+        {
+            var removed = await connection.ExecuteAsync("DELETE FROM service WHERE name = @name", new { name }, transaction);
+            Require(removed == 1, $"There is no service '{name}'. See 'tunnel-ingress service list'.");
+        },
+        "",
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public Task AddTokenAsync(Token token, CancellationToken cancellationToken) => ChangeAsync(
+        async (connection, transaction) =>
+        {
+            if (token.Scope.ConnectTunnel is { } tunnel)
+            {
+                await RequireExistsAsync(connection, transaction, "tunnel", tunnel);
+            }
+
+            await connection.ExecuteAsync(
+                "INSERT INTO token (client_id, name, connect_tunnel, created_at, expires_at) VALUES (@ClientId, @Name, @ConnectTunnel, @At, @Expires)",
+                new { token.ClientId, token.Name, token.Scope.ConnectTunnel, At = Milliseconds(token.CreatedAt), Expires = Milliseconds(token.ExpiresAt) },
+                transaction);
+            foreach (var service in token.Scope.Services)
+            {
+                await RequireExistsAsync(connection, transaction, "service", service);
+                await connection.ExecuteAsync(
+                    "INSERT INTO token_service (client_id, service) VALUES (@ClientId, @service)", new { token.ClientId, service }, transaction);
+            }
+
+            foreach (var secret in token.Secrets)
+            {
+                await InsertSecretAsync(connection, transaction, token.ClientId, secret.Version, secret.Hash);
+            }
+        },
+        "A token with this client id exists already.",
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public Task RotateTokenAsync(string clientId, ImmutableArray<byte> hash, DateTimeOffset oldValidUntil, CancellationToken cancellationToken) => ChangeAsync(
+        async (connection, transaction) =>
+        {
+            await RequireTokenAsync(connection, transaction, clientId);
+            var revoked = await connection.ExecuteScalarAsync<long?>(
+                "SELECT revoked_at FROM token WHERE client_id = @clientId", new { clientId }, transaction);
+            Require(revoked is null, $"Token '{clientId}' is revoked; create a new one.");
+            await connection.ExecuteAsync(
+                "UPDATE token_secret SET valid_until = MIN(COALESCE(valid_until, @until), @until) WHERE client_id = @clientId",
+                new { clientId, until = Milliseconds(oldValidUntil) },
+                transaction);
+            var version = await connection.ExecuteScalarAsync<int>(
+                "SELECT MAX(version) + 1 FROM token_secret WHERE client_id = @clientId", new { clientId }, transaction);
+            await InsertSecretAsync(connection, transaction, clientId, version, hash);
+        },
+        "",
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public Task RevokeTokenAsync(string clientId, DateTimeOffset at, CancellationToken cancellationToken) => ChangeAsync(
+        async (connection, transaction) =>
+        {
+            await RequireTokenAsync(connection, transaction, clientId);
+            await connection.ExecuteAsync(
+                "UPDATE token SET revoked_at = COALESCE(revoked_at, @at) WHERE client_id = @clientId",
+                new { clientId, at = Milliseconds(at) },
+                transaction);
+        },
+        "",
+        cancellationToken);
+
+    /// <summary>One change: begin (taking the write lock) → change → revision → commit.</summary>
+    private async Task ChangeAsync(Func<SqliteConnection, DbTransaction, Task> change, string conflict, CancellationToken cancellationToken)
+    {
+        await using var connection = await OpenAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        try
+        {
+            await change(connection, transaction);
+        }
+        catch (SqliteException exception) when (exception.SqliteErrorCode == ConstraintViolation)
+        {
+            throw new StateException(conflict);
+        }
+
+        await connection.ExecuteAsync("UPDATE revision SET value = value + 1", transaction: transaction);
+        await transaction.CommitAsync(cancellationToken);
+    }
+
+    private async Task<SqliteConnection> OpenAsync(CancellationToken cancellationToken)
+    {
+        var connection = new SqliteConnection(_connectionString);
+        try
+        {
+            await connection.OpenAsync(cancellationToken);
+            await connection.ExecuteAsync("PRAGMA synchronous = FULL");
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync();
+            throw;
+        }
+    }
+
+    private static Task<int> InsertSecretAsync(
+        SqliteConnection connection, DbTransaction transaction, string clientId, int version, ImmutableArray<byte> hash) =>
+        connection.ExecuteAsync(
+            "INSERT INTO token_secret (client_id, version, hash) VALUES (@clientId, @version, @hash)",
+            new { clientId, version, hash = hash.ToArray() },
+            transaction);
+
+    private static async Task RequireExistsAsync(SqliteConnection connection, DbTransaction transaction, string kind, string name)
+    {
+        var found = await connection.ExecuteScalarAsync<int>($"SELECT COUNT(*) FROM {kind} WHERE name = @name", new { name }, transaction);
+        Require(found == 1, $"There is no {kind} '{name}'. See 'tunnel-ingress {kind} list'.");
+    }
+
+    private static async Task RequireTokenAsync(SqliteConnection connection, DbTransaction transaction, string clientId)
+    {
+        var found = await connection.ExecuteScalarAsync<int>(
+            "SELECT COUNT(*) FROM token WHERE client_id = @clientId", new { clientId }, transaction);
+        Require(found == 1, $"There is no token '{clientId}'. See 'tunnel-ingress token list'.");
+    }
+
+    private static void Require(bool condition, string otherwise)
+    {
+        if (!condition)
+        {
+            throw new StateException(otherwise);
+        }
+    }
 
     private static long Milliseconds(DateTimeOffset time) => time.ToUnixTimeMilliseconds();
 
     private static long? Milliseconds(DateTimeOffset? time) => time?.ToUnixTimeMilliseconds();
 
-    private static async Task RequireTunnelAsync(Change change, string name)
-    {
-        if (!await change.ExistsAsync("SELECT 1 FROM tunnels WHERE name = @name", new { name }))
-        {
-            throw StateRules.NotFound("tunnel", name);
-        }
-    }
+    private static DateTimeOffset Time(long milliseconds) => DateTimeOffset.FromUnixTimeMilliseconds(milliseconds);
 
-    private static async Task<Token> RequireTokenAsync(Change change, string clientId)
-    {
-        var tokens = await change.ReadTokensAsync(clientId);
-        return tokens.IsEmpty ? throw StateRules.NotFound("token", clientId) : tokens[0];
-    }
+    private static DateTimeOffset? Time(long? milliseconds) => milliseconds is { } value ? Time(value) : null;
 
-    private static async Task AddScopeAsync(Change change, Token token)
-    {
-        if (token.Scope is not TokenScope.Access access)
-        {
-            return;
-        }
+    private sealed record TunnelRow(string Name, long CreatedAt);
 
-        foreach (var service in access.Services.Distinct(StringComparer.Ordinal))
-        {
-            if (!await change.ExistsAsync("SELECT 1 FROM services WHERE name = @service", new { service }))
-            {
-                throw StateRules.NotFound("service", service);
-            }
+    private sealed record ServiceRow(string Name, string Hostname, string Tunnel, long CreatedAt);
 
-            await change.ExecuteAsync(
-                "INSERT INTO token_services (client_id, service) VALUES (@ClientId, @service)", new { token.ClientId, service });
-        }
-    }
+    private sealed record TokenRow(string ClientId, string Name, string? ConnectTunnel, long CreatedAt, long? ExpiresAt, long? RevokedAt);
 
-    private static Task<int> AddSecretAsync(Change change, string clientId, TokenSecret secret) => change.ExecuteAsync(
-        """
-        INSERT INTO token_secrets (client_id, version, hash, created_at, valid_until)
-        VALUES (@clientId, @Version, @hash, @createdAt, @validUntil)
-        """,
-        new
-        {
-            clientId,
-            secret.Version,
-            hash = ImmutableCollectionsMarshal.AsArray(secret.Hash),
-            createdAt = Milliseconds(secret.CreatedAt),
-            validUntil = Milliseconds(secret.ValidUntil),
-        });
-
-    private Task<T> ChangeAsync<T>(Func<Change, Task<T>> apply, CancellationToken cancellationToken) => _database.RunAsync(
-        async (connection, token) =>
-        {
-            await using var transaction = await SqliteDatabase.BeginWriteAsync(connection, token);
-            var change = new Change(transaction, token);
-            var result = await apply(change);
-            await change.ExecuteAsync("UPDATE revision SET value = value + 1", null);
-            await transaction.CommitAsync(token);
-            return result;
-        },
-        cancellationToken);
-
-    /// <summary>One mutation's transaction.</summary>
-    private sealed class Change(DbTransaction transaction, CancellationToken cancellationToken)
-    {
-        public Task<int> ExecuteAsync(string sql, object? parameters) => transaction.Connection!.ExecuteAsync(Command(sql, parameters));
-
-        public async Task<List<T>> QueryAsync<T>(string sql, object? parameters) =>
-            (await transaction.Connection!.QueryAsync<T>(Command(sql, parameters))).AsList();
-
-        public async Task<bool> ExistsAsync(string sql, object? parameters) =>
-            await transaction.Connection!.ExecuteScalarAsync<long?>(Command(sql, parameters)) is not null;
-
-        public Task<ImmutableArray<Token>> ReadTokensAsync(string? clientId) =>
-            SqliteSnapshotReader.ReadTokensAsync(transaction, clientId, cancellationToken);
-
-        private CommandDefinition Command(string sql, object? parameters) =>
-            new(sql, parameters, transaction, cancellationToken: cancellationToken);
-    }
+    private sealed record SecretRow(string ClientId, long Version, byte[] Hash, long? ValidUntil);
 }

@@ -1,16 +1,14 @@
 namespace TunnelIngress.State;
 
+/// <summary>What the state says in the log. Ids 1000-1099.</summary>
 internal static partial class StateLog
 {
-    [LoggerMessage(1000, LogLevel.Error, "The state cannot be read; what was known last stays in force until it can", EventName = "StateUnavailable")]
-    public static partial void StateUnavailable(this ILogger logger, Exception exception);
+    [LoggerMessage(1000, LogLevel.Information, "State revision {Revision}: {Tunnels} tunnels, {Services} services, {Tokens} tokens", EventName = "StateChanged")]
+    public static partial void StateChanged(this ILogger logger, long revision, int tunnels, int services, int tokens);
 
-    [LoggerMessage(1001, LogLevel.Information, "The state can be read again after {FailedPolls} failed polls", EventName = "StateAvailable")]
-    public static partial void StateAvailable(this ILogger logger, long failedPolls);
+    [LoggerMessage(1001, LogLevel.Error, "The state cannot be read; what was last read stays in force: {Reason}", EventName = "StateUnreadable")]
+    public static partial void StateUnreadable(this ILogger logger, string reason);
 
-    [LoggerMessage(1002, LogLevel.Information, "State revision {Revision}: {Tunnels} tunnels, {Services} services, {Tokens} tokens", EventName = "StateLoaded")]
-    public static partial void StateLoaded(this ILogger logger, long revision, int tunnels, int services, int tokens);
-
-    [LoggerMessage(1003, LogLevel.Error, "A reaction to state revision {Revision} failed", EventName = "StateReactionFailed")]
-    public static partial void StateReactionFailed(this ILogger logger, Exception exception, long revision);
+    [LoggerMessage(1002, LogLevel.Information, "The state can be read again", EventName = "StateReadableAgain")]
+    public static partial void StateReadableAgain(this ILogger logger);
 }

@@ -1,0 +1,121 @@
+using System.Globalization;
+using System.Net;
+using Tunnel.Bench.Processes;
+
+namespace Tunnel.Bench.Contenders;
+
+/// <summary>
+/// `ssh -R` by the installed OpenSSH with its default algorithms: a server of our own on a free loopback port, with keys made
+/// for this run, and a client beside the target that dials out to it and asks for two forwarded ports.
+/// </summary>
+internal sealed class SshReverse : IAsyncDisposable
+{
+    public const string Name = "ssh -R";
+
+    // sshd must be started by its full path, and a user's PATH often lacks the directory.
+    private static readonly string[] ServerPlaces = ["/usr/sbin/sshd", "/usr/bin/sshd", "/usr/local/sbin/sshd"];
+
+    private readonly Daemon _server;
+    private readonly Daemon _client;
+
+    private SshReverse(Daemon server, Daemon client, Contender contender)
+    {
+        _server = server;
+        _client = client;
+        Contender = contender;
+    }
+
+    public Contender Contender { get; }
+
+    public static async Task<SshReverse> StartAsync(
+        string directory, IPEndPoint postgres, IPEndPoint raw, CancellationToken cancellationToken)
+    {
+        Directory.CreateDirectory(directory);
+        foreach (var key in new[] { "host", "client" })
+        {
+            var file = Path.Combine(directory, key);
+            if (!File.Exists(file))
+            {
+                await Tool.RunAsync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", file], new Dictionary<string, string>(), TimeSpan.FromSeconds(30), cancellationToken);
+            }
+        }
+
+        if (Environment.IsPrivilegedProcess)
+        {
+            // As root, sshd insists on its privilege separation directory, which only its own service makes.
+            Directory.CreateDirectory("/run/sshd");
+        }
+
+        var port = FreePort.Next().Port;
+        await WriteServerConfigurationAsync(directory, port, cancellationToken);
+        await File.WriteAllTextAsync(
+            Path.Combine(directory, "known_hosts"),
+            $"[127.0.0.1]:{port} {await File.ReadAllTextAsync(Path.Combine(directory, "host.pub"), cancellationToken)}", cancellationToken);
+
+        var postgresForwarded = FreePort.Next();
+        var rawForwarded = FreePort.Next();
+        var server = new Daemon(ServerProgram(), ["-D", "-e", "-f", Path.Combine(directory, "sshd_config")]);
+        Daemon? client = null;
+        try
+        {
+            await Readiness.WaitForListenerAsync(new IPEndPoint(IPAddress.Loopback, port), [server], cancellationToken);
+            client = new Daemon(
+                "ssh",
+                [
+                    "-F", "none", "-N", "-T", "-i", Path.Combine(directory, "client"), "-p", Text(port),
+                    "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=yes", "-o", "ExitOnForwardFailure=yes",
+                    "-o", $"UserKnownHostsFile={Path.Combine(directory, "known_hosts")}",
+                    "-R", $"{postgresForwarded}:{postgres}", "-R", $"{rawForwarded}:{raw}",
+                    $"{Environment.UserName}@127.0.0.1",
+                ]);
+            await Readiness.WaitForListenerAsync(postgresForwarded, [server, client], cancellationToken);
+            await Readiness.WaitForEchoAsync(rawForwarded, [server, client], cancellationToken);
+            return new SshReverse(server, client, new Contender(
+                Name, "client → sshd → ssh → target", postgresForwarded, rawForwarded,
+                [new WatchedProcess("sshd", server.Id), new WatchedProcess("ssh", client.Id)]));
+        }
+        catch
+        {
+            await StopAsync(client, server);
+            throw;
+        }
+    }
+
+    public ValueTask DisposeAsync() => StopAsync(_client, _server);
+
+    private static Task WriteServerConfigurationAsync(string directory, int port, CancellationToken cancellationToken) =>
+        File.WriteAllTextAsync(
+            Path.Combine(directory, "sshd_config"),
+            $"""
+            ListenAddress 127.0.0.1:{port}
+            HostKey {Path.Combine(directory, "host")}
+            AuthorizedKeysFile {Path.Combine(directory, "client.pub")}
+            PidFile none
+            UsePAM no
+            StrictModes no
+            PasswordAuthentication no
+            KbdInteractiveAuthentication no
+            PermitRootLogin prohibit-password
+            AllowTcpForwarding remote
+            MaxSessions 10
+
+            """,
+            cancellationToken);
+
+    private static string ServerProgram() =>
+        ServerPlaces.FirstOrDefault(File.Exists)
+            ?? throw new InvalidOperationException("sshd is not installed; 'scripts/install bench' installs it");
+
+    private static async ValueTask StopAsync(params Daemon?[] daemons)
+    {
+        foreach (var daemon in daemons)
+        {
+            if (daemon is not null)
+            {
+                await daemon.DisposeAsync();
+            }
+        }
+    }
+
+    private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,43 @@
+using System.CommandLine;
+using Shared.Hosting.Configuration;
+
+namespace Shared.Hosting.CommandLine;
+
+/// <summary>Runs a program's command line and turns expected failures into one line on standard error and an exit code.</summary>
+public static class ProgramRunner
+{
+    /// <summary>Parses and runs.</summary>
+    public static async Task<int> RunAsync(RootCommand root, string[] args)
+    {
+        var result = root.Parse(args);
+        if (result.Errors.Count > 0 && result.Action is System.CommandLine.Invocation.ParseErrorAction)
+        {
+            foreach (var error in result.Errors)
+            {
+                await Console.Error.WriteLineAsync($"{root.Name}: {error.Message}");
+            }
+
+            await Console.Error.WriteLineAsync($"Try '{root.Name} --help'.");
+            return ExitCodes.Usage;
+        }
+
+        try
+        {
+            return await result.InvokeAsync(new InvocationConfiguration
+            {
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null,
+            });
+        }
+        catch (ConfigurationException exception)
+        {
+            await Console.Error.WriteLineAsync($"{root.Name}: configuration: {exception.Message}");
+            return ExitCodes.Usage;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            await Console.Error.WriteLineAsync($"{root.Name}: {exception.Message}");
+            return ExitCodes.Failure;
+        }
+    }
+}

@@ -1,0 +1,43 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using Serilog;
+using Serilog.Events;
+using Serilog.Extensions.Logging;
+using Serilog.Formatting.Compact;
+
+namespace Shared.Hosting.Logging;
+
+/// <summary>Makes a program's logger factory: Serilog as the sink, <see cref="ILogger{T}"/> everywhere else.</summary>
+public static class ProgramLog
+{
+    private const string TextTemplate = "{Timestamp:HH:mm:ss.fff} {Level:u3} {Message:lj}{NewLine}{Exception}";
+
+    /// <summary>Creates the factory; dispose it to flush. Lines go to standard error, so that standard output stays the command's own.</summary>
+    public static ILoggerFactory Create(LogOptions options)
+    {
+        var configuration = new LoggerConfiguration()
+            .MinimumLevel.Is(LevelOf(options.Level))
+            .MinimumLevel.Override("Microsoft", Louder(options.Level, LogEventLevel.Warning))
+            .MinimumLevel.Override("System", Louder(options.Level, LogEventLevel.Warning));
+        configuration = options.Format == LogFormat.Json
+            ? configuration.WriteTo.Console(new CompactJsonFormatter(), standardErrorFromLevel: LogEventLevel.Verbose)
+            : configuration.WriteTo.Console(
+                outputTemplate: TextTemplate,
+                formatProvider: CultureInfo.InvariantCulture,
+                standardErrorFromLevel: LogEventLevel.Verbose);
+        return new SerilogLoggerFactory(configuration.CreateLogger(), dispose: true);
+    }
+
+    private static LogEventLevel Louder(LogLevel asked, LogEventLevel floor) =>
+        (LogEventLevel)Math.Max((int)LevelOf(asked), (int)floor);
+
+    private static LogEventLevel LevelOf(LogLevel level) => level switch
+    {
+        LogLevel.Trace => LogEventLevel.Verbose,
+        LogLevel.Debug => LogEventLevel.Debug,
+        LogLevel.Warning => LogEventLevel.Warning,
+        LogLevel.Error => LogEventLevel.Error,
+        LogLevel.Critical or LogLevel.None => LogEventLevel.Fatal,
+        _ => LogEventLevel.Information,
+    };
+}

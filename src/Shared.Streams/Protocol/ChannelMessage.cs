@@ -1,0 +1,33 @@
+using System.Text.Json.Serialization;
+
+namespace Shared.Streams.Protocol;
+
+/// <summary>A text message of a data channel. docs/protocol.md section 4.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
+[JsonDerivedType(typeof(Open), "open")]
+[JsonDerivedType(typeof(Opened), "opened")]
+[JsonDerivedType(typeof(Refused), "refused")]
+[JsonDerivedType(typeof(End), "end")]
+[JsonDerivedType(typeof(Reset), "reset")]
+public abstract record ChannelMessage;
+
+/// <summary>Ingress to connector, first message of a parked channel: carry this stream.</summary>
+/// <param name="Stream">The stream's id, the same in every program's log.</param>
+/// <param name="Service">The service whose target is to be dialled; the connector's own configuration says where it is.</param>
+public sealed record Open(string Stream, string Service) : ChannelMessage;
+
+/// <summary>Connector to ingress: the target is connected; bytes may flow.</summary>
+public sealed record Opened : ChannelMessage;
+
+/// <summary>Connector to ingress: the target could not be reached; the channel is closed after it.</summary>
+/// <param name="Code">A short stable name, e.g. <c>connection-refused</c>.</param>
+/// <param name="Message">One line for people, without addresses of the private network.</param>
+public sealed record Refused(string Code, string Message) : ChannelMessage;
+
+/// <summary>Either way: no more bytes follow in this direction. The TCP FIN of a stream.</summary>
+public sealed record End : ChannelMessage;
+
+/// <summary>Either way: the stream is aborted in both directions. The TCP RST of a stream.</summary>
+/// <param name="Code">A name of <see cref="AbortCode"/>.</param>
+/// <param name="Message">One line for people; may be empty.</param>
+public sealed record Reset(string Code, string Message) : ChannelMessage;

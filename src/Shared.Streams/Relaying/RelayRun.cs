@@ -1,0 +1,137 @@
+using Shared.Streams.Protocol;
+
+namespace Shared.Streams.Relaying;
+
+/// <summary>One run of a relay. <c>End</c> is the one door to its end: the first caller's verdict stays.</summary>
+internal sealed class RelayRun(DuplexStream application, DuplexStream target, RelayOptions options, TimeProvider time)
+{
+    private const int BufferSize = TunnelProtocol.MaxPayload;
+
+    private Verdict? _verdict;
+    private ITimer? _halfCloseTimer;
+    private long _toTarget;
+    private long _toApplication;
+    private long _movedAtLastLook;
+    private int _endedDirections;
+    private RelaySide _firstToEnd;
+
+    public async Task<RelayResult> RunAsync()
+    {
+        try
+        {
+            await Task.WhenAll(PumpAsync(RelaySide.Application), PumpAsync(RelaySide.Target));
+        }
+        finally
+        {
+            if (_halfCloseTimer is not null)
+            {
+                await _halfCloseTimer.DisposeAsync();
+            }
+
+            await Task.WhenAll(application.DisposeAsync().AsTask(), target.DisposeAsync().AsTask());
+        }
+
+        var verdict = _verdict ?? new Verdict(RelayEnd.Completed, _firstToEnd, null);
+        return new RelayResult(verdict.End, verdict.EndedBy, verdict.Reason, _toTarget, _toApplication);
+    }
+
+    /// <summary>Carries what comes from one side to the other until it ends.</summary>
+    private async Task PumpAsync(RelaySide source)
+    {
+        var (from, to) = source == RelaySide.Application ? (application, target) : (target, application);
+        var reading = true;
+        try
+        {
+            while (true)
+            {
+                reading = true;
+                await from.ReadAsync(Memory<byte>.Empty);
+                var buffer = options.Buffers.Rent(BufferSize);
+                try
+                {
+                    int count;
+                    do
+                    {
+                        reading = true;
+                        count = await from.ReadAsync(buffer.AsMemory(0, BufferSize));
+                        reading = false;
+                        if (count == 0)
+                        {
+                            OnSourceEnded(source);
+                            await to.CompleteWritesAsync();
+                            return;
+                        }
+
+                        await to.WriteAsync(buffer.AsMemory(0, count));
+                        Count(source, count);
+                    }
+                    while (count == BufferSize);
+                }
+                finally
+                {
+                    options.Buffers.Return(buffer);
+                }
+            }
+        }
+        catch (StreamAbortedException exception)
+        {
+            var side = reading ? source : Other(source);
+            End(exception.ByPeer ? RelayEnd.Aborted : RelayEnd.Cut, exception.ByPeer ? side : null, exception.Reason);
+        }
+        catch
+        {
+            End(RelayEnd.Cut, null, new StreamAbort(AbortCode.Dropped, "internal error"));
+            throw;
+        }
+    }
+
+    private void Count(RelaySide source, int count)
+    {
+        // One writer each; read by the half-close timer and after the end.
+        if (source == RelaySide.Application)
+        {
+            Volatile.Write(ref _toTarget, _toTarget + count);
+        }
+        else
+        {
+            Volatile.Write(ref _toApplication, _toApplication + count);
+        }
+    }
+
+    private void OnSourceEnded(RelaySide source)
+    {
+        if (Interlocked.Increment(ref _endedDirections) == 1)
+        {
+            _firstToEnd = source;
+            _movedAtLastLook = Moved;
+            _halfCloseTimer = time.CreateTimer(
+                static state => ((RelayRun)state!).OnHalfCloseTimer(), this, options.HalfCloseTimeout, options.HalfCloseTimeout);
+        }
+    }
+
+    private void OnHalfCloseTimer()
+    {
+        var moved = Moved;
+        if (moved == _movedAtLastLook)
+        {
+            End(RelayEnd.TimedOut, null, new StreamAbort(AbortCode.Timeout, $"half-closed and silent for {options.HalfCloseTimeout.TotalSeconds:0} s"));
+        }
+
+        _movedAtLastLook = moved;
+    }
+
+    private long Moved => Volatile.Read(ref _toTarget) + Volatile.Read(ref _toApplication);
+
+    private void End(RelayEnd end, RelaySide? endedBy, StreamAbort reason)
+    {
+        if (Interlocked.CompareExchange(ref _verdict, new Verdict(end, endedBy, reason), null) is null)
+        {
+            application.Abort(reason);
+            target.Abort(reason);
+        }
+    }
+
+    private static RelaySide Other(RelaySide side) => side == RelaySide.Application ? RelaySide.Target : RelaySide.Application;
+
+    private sealed record Verdict(RelayEnd End, RelaySide? EndedBy, StreamAbort? Reason);
+}

@@ -1,0 +1,107 @@
+using System.Collections.Concurrent;
+
+namespace Shared.Streams.Relaying;
+
+/// <summary>
+/// The streams that a program carries now, so that it can count them, cut some and wait for the last one.
+/// All members may be called concurrently; there is no lock across streams.
+/// </summary>
+/// <typeparam name="TInfo">What the program knows of a stream and chooses by.</typeparam>
+public sealed class StreamSet<TInfo>
+{
+    private readonly ConcurrentDictionary<Entry, byte> _entries = new();
+    private readonly ConcurrentDictionary<TaskCompletionSource, byte> _waiters = new();
+    private int _count;
+
+    /// <summary>How many streams there are now.</summary>
+    public int Count => Volatile.Read(ref _count);
+
+    /// <summary>What is known of each stream; a moving snapshot.</summary>
+    public IEnumerable<TInfo> Infos => _entries.Keys.Select(entry => entry.Info);
+
+    /// <summary>Adds a stream before its relay starts; dispose the entry when the relay has ended.</summary>
+    public Entry Add(TInfo info, DuplexStream application, DuplexStream target)
+    {
+        var entry = new Entry(this, info, application, target);
+        Interlocked.Increment(ref _count);
+        _entries.TryAdd(entry, 0);
+        return entry;
+    }
+
+    /// <summary>Cuts the streams that fit.</summary>
+    /// <returns>How many were cut.</returns>
+    public int Abort(Func<TInfo, bool> which, StreamAbort reason)
+    {
+        var cut = 0;
+        foreach (var entry in _entries.Keys)
+        {
+            if (which(entry.Info))
+            {
+                entry.Abort(reason);
+                cut++;
+            }
+        }
+
+        return cut;
+    }
+
+    /// <summary>Completes when there is no stream.</summary>
+    /// <exception cref="OperationCanceledException">The token was cancelled before.</exception>
+    public async Task WhenEmptyAsync(CancellationToken cancellationToken)
+    {
+        while (Count > 0)
+        {
+            var empty = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _waiters.TryAdd(empty, 0);
+            try
+            {
+                // Looked at again after registering: the last stream may have ended between the two.
+                if (Count > 0)
+                {
+                    await empty.Task.WaitAsync(cancellationToken);
+                }
+            }
+            finally
+            {
+                _waiters.TryRemove(empty, out _);
+            }
+        }
+    }
+
+    private void Remove(Entry entry)
+    {
+        if (_entries.TryRemove(entry, out _) && Interlocked.Decrement(ref _count) == 0)
+        {
+            foreach (var waiter in _waiters.Keys)
+            {
+                waiter.TrySetResult();
+            }
+        }
+    }
+
+    /// <summary>A stream's place in the set.</summary>
+    public sealed class Entry : IDisposable
+    {
+        private readonly StreamSet<TInfo> _set;
+        private readonly DuplexStream _application;
+        private readonly DuplexStream _target;
+
+        internal Entry(StreamSet<TInfo> set, TInfo info, DuplexStream application, DuplexStream target)
+        {
+            (_set, Info, _application, _target) = (set, info, application, target);
+        }
+
+        /// <summary>What is known of the stream.</summary>
+        public TInfo Info { get; }
+
+        /// <summary>Cuts the stream at both ends.</summary>
+        public void Abort(StreamAbort reason)
+        {
+            _application.Abort(reason);
+            _target.Abort(reason);
+        }
+
+        /// <inheritdoc/>
+        public void Dispose() => _set.Remove(this);
+    }
+}

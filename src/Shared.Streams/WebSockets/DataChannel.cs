@@ -1,0 +1,59 @@
+using System.Net.WebSockets;
+using Shared.Streams.Protocol;
+
+namespace Shared.Streams.WebSockets;
+
+/// <summary>
+/// A data channel before its stream: parked, then asked to open. Serves one stream and is never used again.
+/// One caller at a time; <see cref="Abort"/> may be called by anyone.
+/// </summary>
+public sealed class DataChannel : IDisposable
+{
+    private readonly WebSocket _webSocket;
+    private bool _becameStream;
+
+    /// <summary>Takes over an open WebSocket.</summary>
+    public DataChannel(WebSocket webSocket)
+    {
+        _webSocket = webSocket;
+    }
+
+    /// <summary>Sends a message.</summary>
+    /// <exception cref="IOException">The channel is lost.</exception>
+    public ValueTask SendAsync(ChannelMessage message, CancellationToken cancellationToken) =>
+        TextChannel.SendAsync(_webSocket, ProtocolCodec.Encode(message), cancellationToken);
+
+    /// <summary>Receives the next message; null when the peer closed the channel. Holds no buffer while waiting.</summary>
+    /// <exception cref="ProtocolException">The peer broke the protocol.</exception>
+    /// <exception cref="IOException">The channel is lost.</exception>
+    public async ValueTask<ChannelMessage?> ReceiveAsync(CancellationToken cancellationToken)
+    {
+        var utf8 = await TextChannel.ReceiveAsync(_webSocket, TunnelProtocol.MaxChannelMessage, cancellationToken);
+        return utf8 is null ? null : ProtocolCodec.DecodeChannel(utf8);
+    }
+
+    /// <summary>From here on the channel is a stream, and this object lets go of it.</summary>
+    public ChannelStream ToStream()
+    {
+        _becameStream = true;
+        return new ChannelStream(_webSocket);
+    }
+
+    /// <summary>Cuts the channel; does nothing once it is a stream.</summary>
+    public void Abort()
+    {
+        if (!_becameStream)
+        {
+            _webSocket.Abort();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (!_becameStream)
+        {
+            _webSocket.Dispose();
+        }
+    }
+}

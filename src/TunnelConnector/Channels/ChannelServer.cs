@@ -1,0 +1,79 @@
+using Microsoft.Extensions.Logging;
+using Shared.Streams;
+using Shared.Streams.Dialing;
+using Shared.Streams.Protocol;
+using Shared.Streams.Relaying;
+using Shared.Streams.WebSockets;
+using TunnelConnector.Configuration;
+
+namespace TunnelConnector.Channels;
+
+/// <summary>
+/// Serves one data channel that was asked to open: dials the target that this connector's own configuration names, answers, relays.
+/// Previous stop of a byte: the ingress's relay. Next stop: the target. Safe for concurrent use.
+/// </summary>
+internal sealed class ChannelServer(CurrentSettings settings, TimeProvider time, ILogger<ChannelServer> logger)
+{
+    /// <summary>Serves the stream to its end. Expected failures are answered and logged, not thrown.</summary>
+    /// <exception cref="IOException">The channel was lost before the stream began.</exception>
+    public async Task ServeAsync(
+        DataChannel channel, Open open, string tunnel, StreamSet<string> streams, CancellationToken cancellationToken)
+    {
+        var stream = new StreamName(ProtocolCodec.OneLine(open.Stream), tunnel, ProtocolCodec.OneLine(open.Service));
+        DuplexStream target;
+        try
+        {
+            target = await DialAsync(open.Service, cancellationToken);
+        }
+        catch (DialException exception)
+        {
+            logger.StreamRefused(stream.Id, tunnel, stream.Service, Hop.Target.ToWire(), exception.Code, exception.Message);
+            await channel.SendAsync(new Refused(exception.Code, WithoutAddress(stream.Service, exception)), cancellationToken);
+            return;
+        }
+
+        try
+        {
+            await channel.SendAsync(new Opened(), cancellationToken);
+        }
+        catch
+        {
+            target.Abort(new StreamAbort(AbortCode.ConnectionLost, "the application left while the target was dialled"));
+            await target.DisposeAsync();
+            throw;
+        }
+
+        await RelayAsync(channel.ToStream(), target, stream, streams);
+    }
+
+    private ValueTask<DuplexStream> DialAsync(string service, CancellationToken cancellationToken) =>
+        settings.Value.Targets.TryGetValue(service, out var dialer)
+            ? dialer.DialAsync(cancellationToken)
+            : throw new DialException(Hop.Target, "not-configured", "This connector's configuration has no such service.");
+
+    private async Task RelayAsync(ChannelStream application, DuplexStream target, StreamName stream, StreamSet<string> streams)
+    {
+        var start = time.GetTimestamp();
+        using var entry = streams.Add(stream.Id, application, target);
+        logger.StreamOpened(stream.Id, stream.Tunnel, stream.Service);
+        var options = new RelayOptions { HalfCloseTimeout = settings.Value.HalfCloseTimeout };
+        var result = await Relay.RunAsync(application, target, options, time);
+        logger.StreamEnded(
+            stream.Id, stream.Tunnel, stream.Service, result.End.ToString(), result.EndedBy?.ToString() ?? "Connector",
+            result.Reason?.ToString() ?? "end of stream", result.BytesToTarget, result.BytesToApplication,
+            (long)time.GetElapsedTime(start).TotalMilliseconds);
+    }
+
+    // The ingress and the application learn what went wrong, not where in the private network it did; our own log says that.
+    private static string WithoutAddress(string service, DialException exception) => exception.Code switch
+    {
+        "connection-refused" => $"The target of service {service} refused the connection.",
+        "not-resolved" => $"The host name of service {service}'s target does not resolve in the private network.",
+        "timeout" => $"The target of service {service} did not answer in time.",
+        "certificate-not-trusted" => $"The certificate of service {service}'s target does not verify.",
+        "not-configured" => $"The connector's configuration has no target for service {service}.",
+        _ => $"The target of service {service} cannot be reached ({exception.Code}); the connector's log says more.",
+    };
+
+    private readonly record struct StreamName(string Id, string Tunnel, string Service);
+}

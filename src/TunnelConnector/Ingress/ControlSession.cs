@@ -1,0 +1,170 @@
+using System.Net.WebSockets;
+using Microsoft.Extensions.Logging;
+using Shared.Streams;
+using Shared.Streams.Dialing;
+using Shared.Streams.Protocol;
+using Shared.Streams.Relaying;
+using Shared.Streams.WebSockets;
+using TunnelConnector.Channels;
+using TunnelConnector.Configuration;
+
+namespace TunnelConnector.Ingress;
+
+/// <summary>
+/// One registration at one ingress, from the control channel's upgrade to its end. Its data channels and streams live no longer
+/// than it does: whoever loses the control channel cuts them, so that nothing hangs on a dead peer.
+/// </summary>
+internal sealed class ControlSession(
+    Uri ingress, string connectorId, WebSocketDialer dialer, CurrentSettings settings, ChannelServer server, TimeProvider time, ILoggerFactory loggers)
+{
+    private readonly ILogger<ControlSession> _logger = loggers.CreateLogger<ControlSession>();
+    private readonly StreamSet<string> _streams = new();
+    private readonly Signal _servicesChanged = new();
+    private readonly TaskCompletionSource _ingressDrains = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile Registration? _registration;
+
+    /// <summary>Completes when the ingress says that it drains: time to register elsewhere.</summary>
+    public Task IngressDrains => _ingressDrains.Task;
+
+    /// <summary>How many streams run over this session.</summary>
+    public int Streams => _streams.Count;
+
+    /// <summary>Registers and serves until the control channel ends or the token is cancelled.</summary>
+    /// <param name="onRegistered">Called once, when the registration stands.</param>
+    /// <param name="cancellationToken">Ends the session and cuts its streams.</param>
+    /// <returns>Why it ended.</returns>
+    /// <exception cref="IOException">It could not begin, or was lost.</exception>
+    public async Task<string> RunAsync(Action onRegistered, CancellationToken cancellationToken)
+    {
+        var (webSocket, _) = await dialer.DialAsync(new Uri(ingress, TunnelProtocol.ControlPath), [], pings: true, cancellationToken);
+        using var control = new ControlChannel(webSocket);
+        var registered = await RegisterAsync(control, cancellationToken);
+        var park = new ChannelPark(
+            dialer, ingress, registered, server, _streams, settings.Value.ParkedChannels, time, loggers.CreateLogger<ChannelPark>());
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var announcing = AnnounceChangesAsync(control, ended.Token);
+        try
+        {
+            _registration = new Registration(control, park);
+            _logger.Registered(ingress, registered.Tunnel);
+            onRegistered();
+            park.Start();
+            return await await Task.WhenAny(ReceiveAsync(control, park, cancellationToken), FaultOf(park));
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            await control.CloseAsync(WebSocketCloseStatus.EndpointUnavailable, "connector stops");
+            throw;
+        }
+        finally
+        {
+            _registration = null;
+            control.Abort();
+            _streams.Abort(static _ => true, new StreamAbort(AbortCode.ConnectionLost, "the connector's session ended"));
+            await park.DisposeAsync();
+            await ended.CancelAsync();
+            await announcing;
+        }
+    }
+
+    /// <summary>Takes no new streams any more and waits for the running ones.</summary>
+    /// <exception cref="OperationCanceledException">The grace time was over first.</exception>
+    public async Task DrainAsync(CancellationToken grace)
+    {
+        if (_registration is { } registration)
+        {
+            registration.Park.Drain();
+            try
+            {
+                await registration.Control.SendAsync(new Drain(), grace);
+            }
+            catch (Exception exception) when (exception is IOException or ObjectDisposedException)
+            {
+                // The session is ending already, and its streams with it.
+                return;
+            }
+
+            await registration.Park.WhenDrainedAsync(grace);
+        }
+    }
+
+    /// <summary>The configuration was reloaded: tell the ingress what is served now.</summary>
+    public void OnServicesChanged() => _servicesChanged.Set();
+
+    private async Task<Registered> RegisterAsync(ControlChannel control, CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(TunnelProtocol.RegistrationTimeout);
+        try
+        {
+            await control.SendAsync(new Register(TunnelProtocol.Version, connectorId, ServiceNames()), limit.Token);
+            return await control.ReceiveAsync(limit.Token) switch
+            {
+                Registered registered => registered,
+                RegistrationRefused refused => throw new DialException(
+                    Hop.Ingress, ProtocolCodec.OneLine(refused.Code), ProtocolCodec.OneLine(refused.Message)),
+                null => throw new DialException(Hop.Ingress, "closed", "The ingress closed the control channel during registration."),
+                var other => throw new ProtocolException($"{other.GetType().Name} during registration"),
+            };
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new DialException(Hop.Ingress, "timeout", "The ingress did not finish the registration in time.");
+        }
+    }
+
+    private async Task<string> ReceiveAsync(ControlChannel control, ChannelPark park, CancellationToken cancellationToken)
+    {
+        while (await control.ReceiveAsync(cancellationToken) is { } message)
+        {
+            switch (message)
+            {
+                case Demand demand:
+                    park.OnDemand(demand.Channels);
+                    break;
+                case ServicesRejected rejected:
+                    foreach (var service in rejected.Rejected)
+                    {
+                        _logger.ServiceRejected(ingress, ProtocolCodec.OneLine(service.Service), ProtocolCodec.OneLine(service.Reason));
+                    }
+
+                    break;
+                case Drain:
+                    park.Drain();
+                    _logger.IngressDraining(ingress);
+                    _ingressDrains.TrySetResult();
+                    break;
+                default:
+                    throw new ProtocolException($"{message.GetType().Name} on a registered control channel");
+            }
+        }
+
+        return "the ingress closed the control channel";
+    }
+
+    private async Task AnnounceChangesAsync(ControlChannel control, CancellationToken cancellationToken)
+    {
+        try
+        {
+            while (true)
+            {
+                await _servicesChanged.WaitAsync(cancellationToken);
+                await control.SendAsync(new Announce(ServiceNames()), cancellationToken);
+            }
+        }
+        catch (Exception exception) when (exception is IOException || cancellationToken.IsCancellationRequested)
+        {
+            // The session is over; the next registration announces the services anyway.
+        }
+    }
+
+    private List<string> ServiceNames() => [.. settings.Value.Targets.Keys.Order(StringComparer.Ordinal)];
+
+    private static async Task<string> FaultOf(ChannelPark park)
+    {
+        await park.Fault;
+        return "";
+    }
+
+    private sealed record Registration(ControlChannel Control, ChannelPark Park);
+}

@@ -1,0 +1,75 @@
+using System.Security.Cryptography;
+using System.Text;
+using TunnelIngress.State;
+
+namespace TunnelIngress.Access;
+
+/// <summary>Why a token was not accepted: for our own log only. The caller gets one answer for all.</summary>
+internal enum Denial
+{
+    /// <summary>Accepted.</summary>
+    None,
+
+    /// <summary>A header is missing or too long to be one of ours.</summary>
+    Malformed,
+
+    /// <summary>No such client id.</summary>
+    Unknown,
+
+    /// <summary>The secret is wrong, or an old one whose overlap is over.</summary>
+    WrongSecret,
+
+    /// <summary>Revoked.</summary>
+    Revoked,
+
+    /// <summary>Expired.</summary>
+    Expired,
+}
+
+/// <summary>
+/// Checks a client id and secret against the state. The work is the same whatever is wrong: one hash, and a constant-time comparison
+/// with each valid secret, or with a made-up one. Safe for concurrent use.
+/// </summary>
+internal static class AccessGate
+{
+    private const int MaxHeaderLength = 128;
+    private const int MaxUtf8Length = MaxHeaderLength * 3;
+
+    private static readonly byte[] NobodysHash = RandomNumberGenerator.GetBytes(SHA256.HashSizeInBytes);
+
+    /// <summary>The token, or null and why.</summary>
+    public static Token? Authenticate(string clientId, string clientSecret, StateSnapshot state, DateTimeOffset now, out Denial denial)
+    {
+        if (clientId.Length is 0 or > MaxHeaderLength || clientSecret.Length is 0 or > MaxHeaderLength)
+        {
+            denial = Denial.Malformed;
+            return null;
+        }
+
+        Span<byte> utf8 = stackalloc byte[MaxUtf8Length];
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(utf8[..Encoding.UTF8.GetBytes(clientSecret, utf8)], hash);
+        var token = state.Tokens.GetValueOrDefault(clientId);
+        var matches = token is null ? CryptographicOperations.FixedTimeEquals(hash, NobodysHash) & false : MatchesAny(token, hash, now);
+        denial = (token, matches) switch
+        {
+            (null, _) => Denial.Unknown,
+            (_, false) => Denial.WrongSecret,
+            ({ RevokedAt: not null }, _) => Denial.Revoked,
+            _ => token.IsUsableAt(now) ? Denial.None : Denial.Expired,
+        };
+        return denial == Denial.None ? token : null;
+    }
+
+    private static bool MatchesAny(Token token, ReadOnlySpan<byte> hash, DateTimeOffset now)
+    {
+        var matches = false;
+        foreach (var secret in token.Secrets)
+        {
+            // No early exit: the time must not tell which version a guess came near to.
+            matches |= CryptographicOperations.FixedTimeEquals(hash, secret.Hash.AsSpan()) & (secret.ValidUntil is not { } until || now < until);
+        }
+
+        return matches;
+    }
+}

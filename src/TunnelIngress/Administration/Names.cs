@@ -1,0 +1,27 @@
+using System.Text.RegularExpressions;
+
+namespace TunnelIngress.Administration;
+
+/// <summary>What tunnels, services and hostnames may be called.</summary>
+internal static partial class Names
+{
+    private const int MaxHostname = 253;
+
+    /// <summary>Null when the name is good, otherwise what is wrong.</summary>
+    public static string? FaultOf(string kind, string name) => Name().IsMatch(name)
+        ? null
+        : $"'{name}' is not a {kind} name. Use 1 to 63 lower-case letters, digits and hyphens, beginning with a letter or digit.";
+
+    /// <summary>The form in which a hostname is kept: lower case, no trailing dot. Null when it is none (RFC 1123 section 2.1).</summary>
+    public static string? NormalizeHostname(string hostname)
+    {
+        var name = hostname.TrimEnd('.').ToLowerInvariant();
+        return name.Length is > 0 and <= MaxHostname && name.Split('.').All(label => Label().IsMatch(label)) ? name : null;
+    }
+
+    [GeneratedRegex("^[a-z0-9][a-z0-9-]{0,62}$", RegexOptions.CultureInvariant)]
+    private static partial Regex Name();
+
+    [GeneratedRegex("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", RegexOptions.CultureInvariant)]
+    private static partial Regex Label();
+}

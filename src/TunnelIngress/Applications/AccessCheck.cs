@@ -1,0 +1,54 @@
+using System.Net;
+using Shared.Streams.Access;
+using Shared.Streams.Protocol;
+using TunnelIngress.Access;
+using TunnelIngress.Metrics;
+using TunnelIngress.State;
+
+namespace TunnelIngress.Applications;
+
+/// <summary>
+/// The Access headers of a request against the state: the token, or an answer that is already written. Every refusal looks the same
+/// to the caller; our own log says which it was. Safe for concurrent use.
+/// </summary>
+internal sealed class AccessCheck(
+    StateWatcher state, FailedAccessLimiter limiter, IngressMetrics metrics, TimeProvider time, ILogger<AccessCheck> logger)
+{
+    /// <summary>The token of a request, or null after the refusal was answered.</summary>
+    public async Task<Token?> AuthenticateAsync(HttpContext context)
+    {
+        var clientId = context.Request.Headers[AccessHeaders.ClientId].ToString();
+        var clientSecret = context.Request.Headers[AccessHeaders.ClientSecret].ToString();
+        var token = AccessGate.Authenticate(clientId, clientSecret, state.Current, time.GetUtcNow(), out var denial);
+        if (token is null)
+        {
+            await RefuseAsync(context, clientId, denial.ToString());
+        }
+
+        return token;
+    }
+
+    /// <summary>Refuses a token that is good, but not for this.</summary>
+    public Task DenyAsync(HttpContext context, Token token, string reason) => RefuseAsync(context, token.ClientId, reason);
+
+    /// <summary>Where a request comes from, for the log.</summary>
+    public static string RemoteOf(HttpContext context) =>
+        context.Connection.RemoteIpAddress is { } address ? new IPEndPoint(address, context.Connection.RemotePort).ToString() : "unix";
+
+    private Task RefuseAsync(HttpContext context, string clientId, string reason)
+    {
+        metrics.AccessDenied();
+        var isLimited = !limiter.TryCount(context.Connection.RemoteIpAddress ?? IPAddress.None);
+        if (limiter.MayLog())
+        {
+            logger.AccessDenied(
+                LoggableId(clientId), RemoteOf(context), ProtocolCodec.OneLine(context.Request.Host.Host), ProtocolCodec.OneLine(context.Request.Path.Value), reason);
+        }
+
+        return isLimited ? UpgradeAnswers.LimitedAsync(context) : UpgradeAnswers.DeniedAsync(context);
+    }
+
+    // Somebody may have put his secret into the wrong header.
+    private static string LoggableId(string clientId) =>
+        clientId.Length is > 0 and <= 64 && clientId.EndsWith(".access", StringComparison.Ordinal) ? ProtocolCodec.OneLine(clientId) : "(not an id)";
+}

@@ -1,0 +1,105 @@
+using System.Globalization;
+using Shared.Streams;
+using Shared.Streams.Dialing;
+using Shared.Streams.Protocol;
+using Shared.Streams.WebSockets;
+using TunnelIngress.State;
+using TunnelIngress.Streams;
+
+namespace TunnelIngress.Applications;
+
+/// <summary>
+/// A tunnel hostname over wss. An application's upgrade request goes:
+/// hostname → service token → scope → upgrade asked for → target connected → 101 → relay.
+/// Previous stop of a byte: the application's WebSocket client, or our forwarder. Next stop: <see cref="StreamService"/>.
+/// </summary>
+internal sealed class HostnameEndpoint(AccessCheck access, StateWatcher state, StreamService streams, TimeProvider time)
+{
+    private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(10);
+
+    /// <summary>Handles one request to any host name that is not the connectors'.</summary>
+    public async Task HandleAsync(HttpContext context)
+    {
+        if (state.Current.FindByHostname(context.Request.Host.Host) is not { } service)
+        {
+            await UpgradeAnswers.UnknownHostnameAsync(context);
+            return;
+        }
+
+        if (await access.AuthenticateAsync(context) is not { } token)
+        {
+            return;
+        }
+
+        if (!token.Scope.MayAccess(service.Name))
+        {
+            await access.DenyAsync(context, token, $"the token's scope does not name service {service.Name}");
+            return;
+        }
+
+        if (!context.WebSockets.IsWebSocketRequest)
+        {
+            await UpgradeAnswers.UpgradeRequiredAsync(context);
+            return;
+        }
+
+        var version = context.Request.Headers[TunnelProtocol.VersionHeader].ToString();
+        if (version.Length > 0 && version != Version)
+        {
+            await UpgradeAnswers.UnsupportedProtocolAsync(context);
+            return;
+        }
+
+        await ServeAsync(context, service, token.ClientId, speaksProtocol: version.Length > 0);
+    }
+
+    private static string Version { get; } = TunnelProtocol.Version.ToString(CultureInfo.InvariantCulture);
+
+    private async Task ServeAsync(HttpContext context, Service service, string tokenId, bool speaksProtocol)
+    {
+        OpenedStream opened;
+        try
+        {
+            opened = await streams.OpenAsync(service, new StreamCaller(tokenId, AccessCheck.RemoteOf(context)), context.RequestAborted);
+        }
+        catch (DialException exception)
+        {
+            await UpgradeAnswers.FailedAsync(context, exception);
+            return;
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // The application left before its target was connected.
+            return;
+        }
+
+        DuplexStream application;
+        try
+        {
+            context.Response.Headers[TunnelProtocol.StreamHeader] = opened.Info.Id;
+            application = await AcceptAsync(context, speaksProtocol);
+        }
+        catch
+        {
+            await opened.DisposeAsync();
+            throw;
+        }
+
+        await streams.RelayAsync(opened, application);
+    }
+
+    private async Task<DuplexStream> AcceptAsync(HttpContext context, bool speaksProtocol)
+    {
+        if (speaksProtocol)
+        {
+            context.Response.Headers[TunnelProtocol.VersionHeader] = Version;
+        }
+
+        var webSocket = await context.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext
+        {
+            KeepAliveInterval = TunnelProtocol.DataKeepAlive,
+            KeepAliveTimeout = Timeout.InfiniteTimeSpan,
+        });
+        return speaksProtocol ? new ChannelStream(webSocket) : new RawWebSocketStream(webSocket, CloseTimeout, time);
+    }
+}

@@ -1,0 +1,117 @@
+using System.Net.Security;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using TunnelIngress.Configuration;
+
+namespace TunnelIngress.Certificates;
+
+/// <summary>
+/// A certificate in files, PEM or PFX, read again within seconds when they change (also when a symbolic link is swapped, as
+/// Kubernetes does). A replacement that is no good is logged and not used.
+/// </summary>
+internal sealed class FileCertificateSource : ICertificateSource
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
+
+    private readonly CertificateOptions _options;
+    private readonly ILogger<FileCertificateSource> _logger;
+    private readonly TimeProvider _time;
+    private readonly ITimer _timer;
+    private volatile SslStreamCertificateContext _context;
+    private string _stamp;
+
+    /// <summary>Loads the certificate.</summary>
+    /// <exception cref="IOException">It cannot be used; the message names the file and says why.</exception>
+    public FileCertificateSource(CertificateOptions options, TimeProvider time, ILogger<FileCertificateSource> logger)
+    {
+        (_options, _time, _logger) = (options, time, logger);
+        _stamp = Stamp();
+        _context = Load();
+        _timer = time.CreateTimer(static state => ((FileCertificateSource)state!).Look(), this, Interval, Interval);
+    }
+
+    /// <inheritdoc/>
+    public SslStreamCertificateContext Select(string serverName) => _context;
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => _timer.DisposeAsync();
+
+    private void Look()
+    {
+        var stamp = Stamp();
+        if (stamp == _stamp)
+        {
+            return;
+        }
+
+        _stamp = stamp;
+        try
+        {
+            _context = Load();
+        }
+        catch (IOException exception)
+        {
+            _logger.CertificateRejected(_options.File!, exception.Message);
+        }
+    }
+
+    private SslStreamCertificateContext Load()
+    {
+        var chain = new X509Certificate2Collection();
+        X509Certificate2 leaf;
+        try
+        {
+            leaf = LoadLeaf(chain);
+        }
+        catch (Exception exception) when (exception is CryptographicException or UnauthorizedAccessException or FileNotFoundException
+            or DirectoryNotFoundException)
+        {
+            throw new IOException($"The certificate in {_options.File} cannot be used: {exception.Message} The file must hold the PEM chain, with the private key in it or in --certificate-key, or be a PFX file.", exception);
+        }
+
+        var now = _time.GetUtcNow();
+        if (leaf.NotAfter.ToUniversalTime() < now.UtcDateTime)
+        {
+            throw new IOException($"The certificate in {_options.File} expired on {leaf.NotAfter.ToUniversalTime():yyyy-MM-dd}. Renew it.");
+        }
+
+        _logger.CertificateLoaded(leaf.Subject, _options.File!, leaf.NotAfter.ToUniversalTime());
+        return SslStreamCertificateContext.Create(leaf, chain, offline: true);
+    }
+
+    private X509Certificate2 LoadLeaf(X509Certificate2Collection chain)
+    {
+        var file = _options.File!;
+        var password = _options.PasswordFile is { } passwordFile ? File.ReadAllText(passwordFile).TrimEnd('\r', '\n') : null;
+        if (IsPem(file))
+        {
+            chain.ImportFromPemFile(file);
+            return password is null
+                ? X509Certificate2.CreateFromPemFile(file, _options.KeyFile)
+                : X509Certificate2.CreateFromEncryptedPemFile(file, password, _options.KeyFile);
+        }
+
+        var all = X509CertificateLoader.LoadPkcs12CollectionFromFile(file, password);
+        chain.AddRange(all);
+        return all.FirstOrDefault(static certificate => certificate.HasPrivateKey)
+            ?? throw new CryptographicException("The PFX file holds no private key.");
+    }
+
+    private static bool IsPem(string file)
+    {
+        using var reader = File.OpenText(file);
+        var head = new char[4096];
+        var count = reader.ReadBlock(head);
+        return head.AsSpan(0, count).Contains("-----BEGIN", StringComparison.Ordinal);
+    }
+
+    /// <summary>What changes when a file is written or a link is pointed elsewhere.</summary>
+    private string Stamp() => string.Join('|', new[] { _options.File, _options.KeyFile, _options.PasswordFile }
+        .OfType<string>()
+        .Select(static path =>
+        {
+            var file = new FileInfo(path);
+            var target = file.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? file;
+            return target.Exists ? $"{target.FullName}:{target.Length}:{target.LastWriteTimeUtc.Ticks}" : "absent";
+        }));
+}

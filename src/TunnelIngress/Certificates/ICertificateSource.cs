@@ -1,0 +1,11 @@
+using System.Net.Security;
+
+namespace TunnelIngress.Certificates;
+
+/// <summary>Certificates for TLS handshakes. Safe for concurrent use; called at each handshake.</summary>
+internal interface ICertificateSource : IAsyncDisposable
+{
+    /// <summary>The certificate for a server name.</summary>
+    /// <param name="serverName">The name the client asks for (SNI, RFC 6066 section 3); empty when it names none.</param>
+    SslStreamCertificateContext Select(string serverName);
+}

@@ -1,0 +1,60 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+
+namespace TunnelIngress.Connectors;
+
+/// <summary>The connector sessions of this ingress, by tunnel and by id. All members may be called concurrently.</summary>
+internal sealed class ConnectorRegistry
+{
+    private readonly ConcurrentDictionary<string, ConnectorSession> _byId = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, ImmutableArray<ConnectorSession>> _byTunnel = new(StringComparer.Ordinal);
+
+    public int Count => _byId.Count;
+
+    public IEnumerable<ConnectorSession> All => _byId.Values;
+
+    public void Add(ConnectorSession session)
+    {
+        _byId[session.Id] = session;
+        _byTunnel.AddOrUpdate(session.Tunnel, [session], (_, sessions) => sessions.Add(session));
+    }
+
+    public void Remove(ConnectorSession session)
+    {
+        _byId.TryRemove(session.Id, out _);
+        _byTunnel.AddOrUpdate(session.Tunnel, [], (_, sessions) => sessions.Remove(session));
+    }
+
+    public ConnectorSession? ById(string id) => _byId.GetValueOrDefault(id);
+
+    /// <summary>
+    /// The replica in rotation that serves the service and carries the fewest streams; among equals one by chance, so that a burst
+    /// does not fall on the first. Null when there is none.
+    /// </summary>
+    public ConnectorSession? Pick(string tunnel, string service, IReadOnlySet<ConnectorSession> except)
+    {
+        if (!_byTunnel.TryGetValue(tunnel, out var sessions))
+        {
+            return null;
+        }
+
+        ConnectorSession? best = null;
+        var (bestLoad, equals) = (int.MaxValue, 0);
+        foreach (var session in sessions)
+        {
+            if (!session.IsActive || !session.Services.Contains(service) || except.Contains(session))
+            {
+                continue;
+            }
+
+            var load = session.Load;
+            equals = load < bestLoad ? 1 : load == bestLoad ? equals + 1 : equals;
+            if (load < bestLoad || (load == bestLoad && Random.Shared.Next(equals) == 0))
+            {
+                (best, bestLoad) = (session, load);
+            }
+        }
+
+        return best;
+    }
+}

@@ -1,0 +1,215 @@
+using System.Collections.Frozen;
+using Shared.Streams;
+using Shared.Streams.Dialing;
+using Shared.Streams.Protocol;
+using Shared.Streams.WebSockets;
+
+namespace TunnelIngress.Connectors;
+
+/// <summary>The states of a <see cref="ConnectorSession"/>; they only move downwards.</summary>
+internal enum SessionState
+{
+    /// <summary>In rotation: gets new streams.</summary>
+    Active,
+
+    /// <summary>Out of rotation: running streams finish, no new ones.</summary>
+    Draining,
+
+    /// <summary>The control channel is gone, and so is everything that hung on it.</summary>
+    Closed,
+}
+
+/// <summary>
+/// One registered connector replica: its parked data channels and those who wait for one. All members may be called concurrently;
+/// the lock is held only while a channel changes hands, never while bytes flow.
+/// </summary>
+internal sealed class ConnectorSession(string id, string tunnel, string connector, string tokenId, ControlChannel control)
+{
+    private readonly Lock _gate = new();
+    private readonly Queue<ParkedChannel> _parked = new();
+    private readonly Queue<TaskCompletionSource<ParkedChannel>> _waiting = new();
+    private readonly Signal _demand = new();
+    private volatile FrozenSet<string> _services = FrozenSet<string>.Empty;
+    private SessionState _state = SessionState.Active;
+    private int _load;
+
+    public string Id => id;
+
+    public string Tunnel => tunnel;
+
+    /// <summary>The replica's own name for itself.</summary>
+    public string Connector => connector;
+
+    /// <summary>The client id of the token that registered it.</summary>
+    public string TokenId => tokenId;
+
+    public ControlChannel Control => control;
+
+    /// <summary>The services it has announced.</summary>
+    public FrozenSet<string> Services => _services;
+
+    /// <summary>Streams that run or are being opened: what balancing goes by.</summary>
+    public int Load => Volatile.Read(ref _load);
+
+    public bool IsActive => State == SessionState.Active;
+
+    public SessionState State
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _state;
+            }
+        }
+    }
+
+    /// <summary>How many channels are parked now.</summary>
+    public int Parked
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _parked.Count;
+            }
+        }
+    }
+
+    public void Announce(IEnumerable<string> services) => _services = services.ToFrozenSet(StringComparer.Ordinal);
+
+    /// <summary>Counts a stream from before its opening; dispose when it has ended or could not be opened.</summary>
+    public LoadLease Enter()
+    {
+        Interlocked.Increment(ref _load);
+        return new LoadLease(this);
+    }
+
+    /// <summary>A new data channel has arrived: the longest waiter gets it, otherwise it is parked.</summary>
+    /// <returns>False when the session takes no channels (any more); the caller closes it.</returns>
+    public bool TryPark(ParkedChannel channel)
+    {
+        lock (_gate)
+        {
+            if (_state != SessionState.Active || _parked.Count >= TunnelProtocol.MaxParkedChannels)
+            {
+                return false;
+            }
+
+            while (_waiting.TryDequeue(out var waiter))
+            {
+                if (waiter.TrySetResult(channel))
+                {
+                    return true;
+                }
+            }
+
+            _parked.Enqueue(channel);
+            return true;
+        }
+    }
+
+    /// <summary>A channel's connection is gone: it is parked no longer.</summary>
+    public void Forget(ParkedChannel channel)
+    {
+        lock (_gate)
+        {
+            if (_parked.Contains(channel))
+            {
+                var kept = _parked.Where(parked => parked != channel).ToArray();
+                _parked.Clear();
+                Array.ForEach(kept, _parked.Enqueue);
+            }
+        }
+
+        channel.Release();
+    }
+
+    /// <summary>A parked channel, or the next one that arrives; waiting for one tells the connector that more are needed.</summary>
+    /// <exception cref="DialException">The session ended (hop connector, code offline).</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public async ValueTask<ParkedChannel> TakeAsync(CancellationToken cancellationToken)
+    {
+        TaskCompletionSource<ParkedChannel> waiter;
+        lock (_gate)
+        {
+            if (_state != SessionState.Active)
+            {
+                throw Offline();
+            }
+
+            if (_parked.TryDequeue(out var parked))
+            {
+                return parked;
+            }
+
+            waiter = new TaskCompletionSource<ParkedChannel>(TaskCreationOptions.RunContinuationsAsynchronously);
+            _waiting.Enqueue(waiter);
+        }
+
+        _demand.Set();
+        await using var registration = cancellationToken.Register(() => waiter.TrySetCanceled(cancellationToken));
+        return await waiter.Task;
+    }
+
+    /// <summary>Waits until somebody waits for a channel.</summary>
+    /// <returns>How many do.</returns>
+    public async Task<int> WaitForDemandAsync(CancellationToken cancellationToken)
+    {
+        await _demand.WaitAsync(cancellationToken);
+        lock (_gate)
+        {
+            return _waiting.Count(static waiter => !waiter.Task.IsCompleted);
+        }
+    }
+
+    /// <summary>Out of rotation: parked channels are closed, waiters go elsewhere, running streams go on.</summary>
+    public void Drain() => MoveTo(SessionState.Draining);
+
+    /// <summary>The control channel is gone. Running streams are the caller's to cut.</summary>
+    public void Close() => MoveTo(SessionState.Closed);
+
+    private void MoveTo(SessionState state)
+    {
+        ParkedChannel[] parked;
+        TaskCompletionSource<ParkedChannel>[] waiting;
+        lock (_gate)
+        {
+            if (state <= _state)
+            {
+                return;
+            }
+
+            _state = state;
+            (parked, waiting) = ([.. _parked], [.. _waiting]);
+            _parked.Clear();
+            _waiting.Clear();
+        }
+
+        foreach (var channel in parked)
+        {
+            channel.Release();
+        }
+
+        foreach (var waiter in waiting)
+        {
+            waiter.TrySetException(Offline());
+        }
+    }
+
+    private static DialException Offline() => new(Hop.Connector, "offline", "The connector went away.");
+
+    /// <summary>A stream's share of <see cref="Load"/>.</summary>
+    internal sealed class LoadLease(ConnectorSession session) : IDisposable
+    {
+        private int _released;
+
+        public void Dispose()
+        {
+            if (Interlocked.Exchange(ref _released, 1) == 0)
+            {
+                Interlocked.Decrement(ref session._load);
+            }
+        }
+    }
+}

@@ -1,0 +1,229 @@
+using System.Net.WebSockets;
+using Shared.Streams;
+using Shared.Streams.Protocol;
+using Shared.Streams.Relaying;
+using Shared.Streams.WebSockets;
+using TunnelIngress.Applications;
+using TunnelIngress.Configuration;
+using TunnelIngress.State;
+using TunnelIngress.Streams;
+
+namespace TunnelIngress.Connectors;
+
+/// <summary>
+/// The connector's end of the ingress: a control channel from its upgrade to its end.
+/// authenticate → register → serve (demand, announcements, drain, pings) → cut everything that hung on it.
+/// </summary>
+internal sealed class ControlEndpoint(
+    AccessCheck access, StateWatcher state, ConnectorRegistry registry, StreamSet<StreamInfo> streams, StreamGate gate,
+    IngressSettings settings, ILogger<ControlEndpoint> logger)
+{
+    /// <summary>Handles one upgrade request to <see cref="TunnelProtocol.ControlPath"/>.</summary>
+    public async Task HandleAsync(HttpContext context)
+    {
+        if (await access.AuthenticateAsync(context) is not { } token)
+        {
+            return;
+        }
+
+        if (token.Scope.ConnectTunnel is not { } tunnel || !state.Current.Tunnels.ContainsKey(tunnel))
+        {
+            await access.DenyAsync(context, token, "this token connects no tunnel");
+            return;
+        }
+
+        if (gate.IsDraining)
+        {
+            await UpgradeAnswers.DrainingAsync(context);
+            return;
+        }
+
+        if (!context.WebSockets.IsWebSocketRequest)
+        {
+            await UpgradeAnswers.UpgradeRequiredAsync(context);
+            return;
+        }
+
+        using var webSocket = await context.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext
+        {
+            KeepAliveInterval = TunnelProtocol.PingInterval,
+            KeepAliveTimeout = TunnelProtocol.PingTimeout,
+        });
+        using var control = new ControlChannel(webSocket);
+        await ServeAsync(control, tunnel, token.ClientId, AccessCheck.RemoteOf(context), context.RequestAborted);
+    }
+
+    private async Task ServeAsync(ControlChannel control, string tunnel, string tokenId, string from, CancellationToken aborted)
+    {
+        ConnectorSession session;
+        try
+        {
+            session = await RegisterAsync(control, tunnel, tokenId, from, aborted);
+        }
+        catch (RegistrationException exception)
+        {
+            logger.ConnectorRefused(tunnel, from, exception.Code, exception.Message);
+            await RefuseAsync(control, exception, aborted);
+            return;
+        }
+
+        var reason = "the control channel ended";
+        try
+        {
+            reason = await RunAsync(session, aborted);
+        }
+        catch (Exception exception) when (exception is IOException || aborted.IsCancellationRequested)
+        {
+            reason = exception is OperationCanceledException ? "the connection was lost" : exception.Message;
+        }
+        finally
+        {
+            registry.Remove(session);
+            session.Close();
+            var cut = streams.Abort(
+                info => info.Session == session, new StreamAbort(AbortCode.ConnectionLost, "the connector went away"));
+            logger.ConnectorOffline(session.Connector, tunnel, cut, reason);
+            control.Abort();
+        }
+    }
+
+    private async Task<ConnectorSession> RegisterAsync(
+        ControlChannel control, string tunnel, string tokenId, string from, CancellationToken aborted)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(aborted);
+        limit.CancelAfter(TunnelProtocol.RegistrationTimeout);
+        Register register;
+        try
+        {
+            register = await control.ReceiveAsync(limit.Token) as Register
+                ?? throw new RegistrationException("protocol-error", "The first message must be register.");
+        }
+        catch (OperationCanceledException)
+        {
+            throw new RegistrationException("timeout", "No register message came in time.");
+        }
+        catch (IOException exception)
+        {
+            throw new RegistrationException("protocol-error", $"No usable register message came: {exception.Message}.");
+        }
+
+        Check(register);
+        var session = new ConnectorSession(StreamIds.NewSession(), tunnel, ProtocolCodec.OneLine(register.Connector), tokenId, control);
+        session.Announce(register.Services);
+        registry.Add(session);
+        try
+        {
+            await control.SendAsync(new Registered(session.Id, tunnel), aborted);
+        }
+        catch (Exception exception) when (exception is IOException or OperationCanceledException)
+        {
+            registry.Remove(session);
+            session.Close();
+            throw new RegistrationException("connection-lost", "The connector left during its registration.");
+        }
+
+        logger.ConnectorOnline(session.Connector, tunnel, string.Join(", ", session.Services.Order(StringComparer.Ordinal)), from, session.Id);
+        return session;
+    }
+
+    private void Check(Register register)
+    {
+        if (register.Version != TunnelProtocol.Version)
+        {
+            throw new RegistrationException(
+                "unsupported-version",
+                $"The connector speaks version {register.Version} of the tunnel protocol, this ingress version {TunnelProtocol.Version}. Use releases that match.");
+        }
+
+        CheckServices(register.Services);
+        if (register.Connector.Length is 0 or > 128)
+        {
+            throw new RegistrationException("protocol-error", "The connector's id must have 1 to 128 characters.");
+        }
+
+        if (registry.Count >= settings.Limits.MaxConnectors)
+        {
+            throw new RegistrationException("limited", $"The ingress has its limit of {settings.Limits.MaxConnectors} connectors.");
+        }
+    }
+
+    private static void CheckServices(IReadOnlyList<string> services)
+    {
+        if (services.Count > TunnelProtocol.MaxServices || services.Any(static name => name is null or { Length: 0 or > 63 }))
+        {
+            throw new RegistrationException("protocol-error", $"A connector announces at most {TunnelProtocol.MaxServices} services with names of 1 to 63 characters.");
+        }
+    }
+
+    /// <summary>Serves the session to its end: three loops, of which the first to end ends the others.</summary>
+    private async Task<string> RunAsync(ConnectorSession session, CancellationToken aborted)
+    {
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(aborted);
+        var rejections = new ServiceRejections(session, state, logger);
+        Task[] loops = [ReceiveAsync(session, rejections, ended.Token), SignalDemandAsync(session, ended.Token), rejections.RunAsync(ended.Token)];
+        var first = await Task.WhenAny(loops);
+        await ended.CancelAsync();
+        await Task.WhenAll(loops).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        await first;
+        return "the connector closed the control channel";
+    }
+
+    private async Task ReceiveAsync(ConnectorSession session, ServiceRejections rejections, CancellationToken cancellationToken)
+    {
+        while (await session.Control.ReceiveAsync(cancellationToken) is { } message)
+        {
+            switch (message)
+            {
+                case Announce announce:
+                    try
+                    {
+                        CheckServices(announce.Services);
+                    }
+                    catch (RegistrationException exception)
+                    {
+                        throw new ProtocolException(exception.Message, exception);
+                    }
+
+                    session.Announce(announce.Services);
+                    rejections.Check();
+                    break;
+                case Drain:
+                    session.Drain();
+                    logger.ConnectorDraining(session.Connector, session.Tunnel, session.Load);
+                    break;
+                default:
+                    throw new ProtocolException($"{message.GetType().Name} on a registered control channel");
+            }
+        }
+    }
+
+    private static async Task SignalDemandAsync(ConnectorSession session, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var waiting = await session.WaitForDemandAsync(cancellationToken);
+            if (waiting > 0)
+            {
+                await session.Control.SendAsync(new Demand(waiting), cancellationToken);
+            }
+        }
+    }
+
+    private async Task RefuseAsync(ControlChannel control, RegistrationException refusal, CancellationToken aborted)
+    {
+        try
+        {
+            await control.SendAsync(new RegistrationRefused(refusal.Code, refusal.Message), aborted);
+            await control.CloseAsync(WebSocketCloseStatus.PolicyViolation, refusal.Code);
+        }
+        catch (Exception exception) when (exception is IOException or OperationCanceledException)
+        {
+            logger.RefusalNotDelivered(exception.Message);
+        }
+    }
+
+    private sealed class RegistrationException(string code, string message) : Exception(message)
+    {
+        public string Code => code;
+    }
+}

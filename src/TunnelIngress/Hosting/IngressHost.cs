@@ -1,0 +1,154 @@
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Shared.Hosting.Configuration;
+using Shared.Hosting.Lifetime;
+using Shared.Streams;
+using Shared.Streams.Protocol;
+using Shared.Streams.Relaying;
+using TunnelIngress.Access;
+using TunnelIngress.Applications;
+using TunnelIngress.Certificates;
+using TunnelIngress.Configuration;
+using TunnelIngress.Connectors;
+using TunnelIngress.Management;
+using TunnelIngress.Metrics;
+using TunnelIngress.State;
+using TunnelIngress.Streams;
+
+namespace TunnelIngress.Hosting;
+
+/// <summary>
+/// The ingress's life: listeners → serve → drain → stop. SIGHUP reloads the local listeners; certificates and state need no signal.
+/// </summary>
+internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings> reload, StateWatcher state, ICertificateSource? certificates, TimeProvider time, ILoggerFactory loggers)
+{
+    /// <summary>The first servicing release without the faults published for 10.0 in October 2026.</summary>
+    private static readonly Version FixedRuntime = new(10, 0, 13);
+
+    private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(2);
+
+    private readonly ILogger<IngressHost> _logger = loggers.CreateLogger<IngressHost>();
+    private readonly ServiceManager _serviceManager = new();
+
+    /// <summary>Runs until the signals say otherwise and all streams have ended or were cut.</summary>
+    /// <exception cref="IOException">An address cannot be bound.</exception>
+    public async Task RunAsync(ProcessSignals signals)
+    {
+        await using var app = WebServer.Build(settings, certificates, loggers, Register);
+        var services = app.Services;
+        var local = services.GetRequiredService<LocalListeners>();
+        await StartAsync(app);
+        local.Apply(settings.Local);
+        using var watching = new CancellationTokenSource();
+        Task[] watchers = [services.GetRequiredService<AccessWithdrawal>().RunAsync(watching.Token), state.RunAsync(watching.Token)];
+        _serviceManager.Ready();
+
+        await signals.WaitForDrainAsync(() => Reload(local));
+        _serviceManager.Stopping();
+        local.Close();
+        await DrainAsync(services, signals.Stop);
+        await watching.CancelAsync();
+        await Task.WhenAll(watchers);
+        await local.StopAsync();
+        using var stop = new CancellationTokenSource(StopTimeout, time);
+        await app.StopAsync(stop.Token);
+        _logger.Stopped();
+    }
+
+    private void Register(IServiceCollection services) => services
+        .AddSingleton(settings)
+        .AddSingleton(settings.Limits)
+        .AddSingleton(time)
+        .AddSingleton(state)
+        .AddSingleton<FailedAccessLimiter>()
+        .AddSingleton<AccessCheck>()
+        .AddSingleton<ConnectorRegistry>()
+        .AddSingleton<ControlEndpoint>()
+        .AddSingleton<DataEndpoint>()
+        .AddSingleton<StreamSet<StreamInfo>>()
+        .AddSingleton<StreamGate>()
+        .AddSingleton<StreamBroker>()
+        .AddSingleton<StreamService>()
+        .AddSingleton<AccessWithdrawal>()
+        .AddSingleton<HostnameEndpoint>()
+        .AddSingleton<LocalListeners>()
+        .AddSingleton<IngressMetrics>()
+        .AddSingleton<ManagementEndpoint>();
+
+    private void Reload(LocalListeners local)
+    {
+        try
+        {
+            local.Apply(reload().Local);
+            _logger.Reloaded();
+        }
+        catch (Exception exception) when (exception is ConfigurationException or IOException)
+        {
+            _logger.ReloadFailed(exception.Message);
+        }
+    }
+
+    private async Task StartAsync(WebApplication app)
+    {
+        if (Environment.Version < FixedRuntime)
+        {
+            _logger.RuntimeOutdated(Environment.Version.ToString(), FixedRuntime.ToString());
+        }
+
+        if (settings.Plaintext)
+        {
+            _logger.PlaintextListening();
+        }
+
+        await app.StartAsync();
+        var addresses = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.ToArray();
+        foreach (var address in addresses[..^1])
+        {
+            _logger.Listening(address);
+        }
+
+        _logger.ManagementListening(addresses[^1]);
+    }
+
+    /// <summary>
+    /// Takes no new streams, tells the connectors, waits for the running ones. The public address stays open meanwhile: a new
+    /// application gets a 503 at once instead of a refused connection, and connectors keep their data channels.
+    /// </summary>
+    private async Task DrainAsync(IServiceProvider services, CancellationToken stopNow)
+    {
+        var streams = services.GetRequiredService<StreamSet<StreamInfo>>();
+        var connectors = services.GetRequiredService<ConnectorRegistry>();
+        services.GetRequiredService<StreamGate>().Drain();
+        _logger.Draining(streams.Count, settings.Grace.TotalSeconds);
+        using var over = new CancellationTokenSource(settings.Grace, time);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(over.Token, stopNow);
+        await Task.WhenAll(connectors.All.Select(session => AnnounceDrainAsync(session, limit.Token)));
+        try
+        {
+            await streams.WhenEmptyAsync(limit.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            _logger.DrainCut(streams.Count);
+        }
+
+        streams.Abort(static _ => true, new StreamAbort(AbortCode.Shutdown, "the ingress's grace time is over"));
+        foreach (var session in connectors.All)
+        {
+            await session.Control.CloseAsync(System.Net.WebSockets.WebSocketCloseStatus.EndpointUnavailable, "ingress stops");
+        }
+    }
+
+    private async Task AnnounceDrainAsync(ConnectorSession session, CancellationToken cancellationToken)
+    {
+        session.Drain();
+        try
+        {
+            await session.Control.SendAsync(new Drain(), cancellationToken);
+        }
+        catch (Exception exception) when (exception is IOException or OperationCanceledException)
+        {
+            _logger.RefusalNotDelivered(exception.Message);
+        }
+    }
+}

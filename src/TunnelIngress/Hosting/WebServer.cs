@@ -1,0 +1,123 @@
+using System.Net.Security;
+using System.Security.Authentication;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Shared.Streams.Protocol;
+using Shared.Streams.Sockets;
+using TunnelIngress.Applications;
+using TunnelIngress.Certificates;
+using TunnelIngress.Configuration;
+using TunnelIngress.Connectors;
+using TunnelIngress.Management;
+
+namespace TunnelIngress.Hosting;
+
+/// <summary>
+/// Kestrel with the public and the management addresses, and the one switch between what a request can be for:
+/// management address → <see cref="ManagementEndpoint"/>; connector paths → <see cref="ControlEndpoint"/>, <see cref="DataEndpoint"/>;
+/// everything else is a tunnel hostname → <see cref="HostnameEndpoint"/>.
+/// </summary>
+internal static class WebServer
+{
+    private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(10);
+
+    /// <summary>Builds the server; <paramref name="register"/> adds the services its endpoints need.</summary>
+    public static WebApplication Build(
+        IngressSettings settings, ICertificateSource? certificates, ILoggerFactory loggers, Action<IServiceCollection> register)
+    {
+        // Empty: no appsettings.json, no ASPNETCORE_ variables. All configuration is ours, so an unknown key is always an error.
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Services.AddSingleton(loggers);
+        builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => Configure(kestrel, settings, certificates));
+        register(builder.Services);
+        var app = builder.Build();
+        app.UseWebSockets();
+        app.Run(DispatchTo(app.Services));
+        return app;
+    }
+
+    private static RequestDelegate DispatchTo(IServiceProvider services)
+    {
+        var management = services.GetRequiredService<ManagementEndpoint>();
+        var control = services.GetRequiredService<ControlEndpoint>();
+        var data = services.GetRequiredService<DataEndpoint>();
+        var hostname = services.GetRequiredService<HostnameEndpoint>();
+        return context => context.Features.Get<ManagementConnectionFeature>() is not null
+            ? management.HandleAsync(context)
+            : context.Request.Path.Value switch
+            {
+                TunnelProtocol.ControlPath => control.HandleAsync(context),
+                TunnelProtocol.DataPath => data.HandleAsync(context),
+                _ => hostname.HandleAsync(context),
+            };
+    }
+
+    private static void Configure(KestrelServerOptions kestrel, IngressSettings settings, ICertificateSource? certificates)
+    {
+        kestrel.AddServerHeader = false;
+        kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
+        kestrel.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(30);
+        kestrel.Limits.MaxRequestHeaderCount = 64;
+        kestrel.Limits.MaxRequestHeadersTotalSize = 16 * 1024;
+        kestrel.Limits.MaxRequestBodySize = 0;
+
+        // A WebSocket's bytes pass through these pipes; larger ones only hold more of a stalled stream.
+        kestrel.Limits.MaxRequestBufferSize = 128 * 1024;
+        kestrel.Limits.MaxResponseBufferSize = 128 * 1024;
+        foreach (var address in settings.Listen)
+        {
+            Listen(kestrel, address, listen =>
+            {
+                listen.Protocols = HttpProtocols.Http1;
+                if (certificates is not null)
+                {
+                    listen.UseHttps(Tls(certificates));
+                }
+            });
+        }
+
+        Listen(kestrel, settings.Management, static listen =>
+        {
+            listen.Protocols = HttpProtocols.Http1;
+            listen.Use(next => connection =>
+            {
+                connection.Features.Set(ManagementConnectionFeature.Instance);
+                return next(connection);
+            });
+        });
+    }
+
+    private static void Listen(KestrelServerOptions kestrel, ListenAddress address, Action<ListenOptions> configure)
+    {
+        if (address.UnixPath is { } path)
+        {
+            kestrel.ListenUnixSocket(path, configure);
+        }
+        else
+        {
+            kestrel.Listen(address.IPEndPoint!, configure);
+        }
+    }
+
+    private static TlsHandshakeCallbackOptions Tls(ICertificateSource certificates) => new()
+    {
+        HandshakeTimeout = HandshakeTimeout,
+        OnConnection = context => ValueTask.FromResult(new SslServerAuthenticationOptions
+        {
+            ServerCertificateContext = certificates.Select(context.ClientHelloInfo.ServerName),
+            EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+            ApplicationProtocols = [SslApplicationProtocol.Http11],
+            ClientCertificateRequired = false,
+        }),
+    };
+
+    /// <summary>The host does not listen for signals: <see cref="IngressHost"/> drains first and stops the server afterwards.</summary>
+    private sealed class NoLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}

@@ -1,0 +1,74 @@
+namespace TunnelIngress;
+
+/// <summary>Every line the running ingress writes. Ids 1500-1599; state, certificates and access have their own.</summary>
+internal static partial class IngressLog
+{
+    [LoggerMessage(1500, LogLevel.Information, "Listening on {Address} for applications and connectors", EventName = "IngressListening")]
+    public static partial void Listening(this ILogger logger, string address);
+
+    [LoggerMessage(1501, LogLevel.Information, "Management on {Address}: /healthz /readyz /metrics", EventName = "ManagementListening")]
+    public static partial void ManagementListening(this ILogger logger, string address);
+
+    [LoggerMessage(1502, LogLevel.Information, "Listening on {Address} for service {Service}, without a token", EventName = "LocalListening")]
+    public static partial void LocalListening(this ILogger logger, string address, string service);
+
+    [LoggerMessage(1503, LogLevel.Error, "A connection to {Address} could not be accepted or served; going on", EventName = "AcceptFailed")]
+    public static partial void AcceptFailed(this ILogger logger, Exception exception, string address);
+
+    [LoggerMessage(1504, LogLevel.Warning, "This .NET runtime ({Version}) has known security faults; update it to {Fixed} or newer", EventName = "RuntimeOutdated")]
+    public static partial void RuntimeOutdated(this ILogger logger, string version, string @fixed);
+
+    [LoggerMessage(1505, LogLevel.Warning, "Public addresses speak plain HTTP: only a proxy on this host that terminates TLS may reach them", EventName = "PlaintextListening")]
+    public static partial void PlaintextListening(this ILogger logger);
+
+    [LoggerMessage(1510, LogLevel.Information, "Connector {Connector} online: tunnel {Tunnel}, services {Services}, from {From}, session {Session}", EventName = "ConnectorOnline")]
+    public static partial void ConnectorOnline(this ILogger logger, string connector, string tunnel, string services, string from, string session);
+
+    [LoggerMessage(1511, LogLevel.Warning, "Connector {Connector} offline: tunnel {Tunnel}, {Streams} streams cut: {Reason}", EventName = "ConnectorOffline")]
+    public static partial void ConnectorOffline(this ILogger logger, string connector, string tunnel, int streams, string reason);
+
+    [LoggerMessage(1512, LogLevel.Information, "Connector {Connector} drains: tunnel {Tunnel}, {Streams} streams left", EventName = "ConnectorDraining")]
+    public static partial void ConnectorDraining(this ILogger logger, string connector, string tunnel, int streams);
+
+    [LoggerMessage(1513, LogLevel.Warning, "Connector {Connector} of tunnel {Tunnel} announces service {Service}, which gets no streams: {Reason}", EventName = "ServiceRejected")]
+    public static partial void ServiceRejected(this ILogger logger, string connector, string tunnel, string service, string reason);
+
+    [LoggerMessage(1514, LogLevel.Warning, "A connector of tunnel {Tunnel} from {From} is refused ({Code}): {Reason}", EventName = "ConnectorRefused")]
+    public static partial void ConnectorRefused(this ILogger logger, string tunnel, string from, string code, string reason);
+
+    [LoggerMessage(1515, LogLevel.Debug, "A refusal did not reach the connector: {Reason}", EventName = "RefusalNotDelivered")]
+    public static partial void RefusalNotDelivered(this ILogger logger, string reason);
+
+    [LoggerMessage(1520, LogLevel.Information, "Stream {StreamId} opened: tunnel {Tunnel}, service {Service}, token {Token}, from {From}, connector {Connector}, in {OpenMs} ms", EventName = "StreamOpened")]
+    public static partial void StreamOpened(
+        this ILogger logger, string streamId, string tunnel, string service, string token, string from, string connector, double openMs);
+
+    [LoggerMessage(1521, LogLevel.Information,
+        "Stream {StreamId} ended: tunnel {Tunnel}, service {Service}, {End} by {EndedBy} ({Reason}), {BytesToTarget} bytes to and {BytesFromTarget} from the target in {DurationMs} ms",
+        EventName = "StreamEnded")]
+    public static partial void StreamEnded(
+        this ILogger logger, string streamId, string tunnel, string service, string end, string endedBy, string reason,
+        long bytesToTarget, long bytesFromTarget, long durationMs);
+
+    [LoggerMessage(1522, LogLevel.Warning, "Stream {StreamId} refused: tunnel {Tunnel}, service {Service}, token {Token}, from {From}, hop {Hop} ({Code}): {Reason}", EventName = "StreamRefused")]
+    public static partial void StreamRefused(
+        this ILogger logger, string streamId, string tunnel, string service, string token, string from, string hop, string code, string reason);
+
+    [LoggerMessage(1523, LogLevel.Warning, "{Streams} streams and {Connectors} connectors cut: {Reason}", EventName = "AccessWithdrawn")]
+    public static partial void AccessWithdrawn(this ILogger logger, int streams, int connectors, string reason);
+
+    [LoggerMessage(1530, LogLevel.Information, "Draining: {Streams} streams have {GraceSeconds} s to finish", EventName = "Draining")]
+    public static partial void Draining(this ILogger logger, int streams, double graceSeconds);
+
+    [LoggerMessage(1531, LogLevel.Warning, "The grace time is over; {Streams} streams are cut", EventName = "DrainCut")]
+    public static partial void DrainCut(this ILogger logger, int streams);
+
+    [LoggerMessage(1532, LogLevel.Information, "Stopped", EventName = "Stopped")]
+    public static partial void Stopped(this ILogger logger);
+
+    [LoggerMessage(1540, LogLevel.Information, "Configuration reloaded: local listeners; everything else needs a restart", EventName = "Reloaded")]
+    public static partial void Reloaded(this ILogger logger);
+
+    [LoggerMessage(1541, LogLevel.Error, "Configuration not reloaded: {Reason}", EventName = "ReloadFailed")]
+    public static partial void ReloadFailed(this ILogger logger, string reason);
+}

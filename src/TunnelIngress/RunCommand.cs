@@ -1,0 +1,80 @@
+using System.CommandLine;
+using System.Globalization;
+using Shared.Hosting.CommandLine;
+using Shared.Hosting.Configuration;
+using Shared.Hosting.Lifetime;
+using Shared.Hosting.Logging;
+using TunnelIngress.Certificates;
+using TunnelIngress.Configuration;
+using TunnelIngress.Hosting;
+using TunnelIngress.State;
+
+namespace TunnelIngress;
+
+/// <summary><c>tunnel-ingress run</c>.</summary>
+internal static class RunCommand
+{
+    private const string Description = """
+        Serve tunnels: terminate TLS, authenticate connectors and applications, carry their streams.
+
+        Examples:
+          tunnel-ingress run --listen 0.0.0.0:443 --certificate fullchain.pem --certificate-key key.pem
+          tunnel-ingress run --dev-certificate --listen 127.0.0.1:8443 --local orders-db=127.0.0.1:6432
+        """;
+
+    public static Command Create()
+    {
+        var command = new Command("run", Description);
+        var options = new RunOptions(command);
+        options.Value("--state", "State", "State directory", "DIR");
+        options.List("--listen", "Listen", "A public address; may be given several times", "ADDRESS");
+        options.Value("--certificate", "Certificate:File", "PEM chain or PFX file; read again when it changes", "FILE");
+        options.Value("--certificate-key", "Certificate:KeyFile", "The PEM private key, if the certificate file does not hold it", "FILE");
+        options.Value("--certificate-password-file", "Certificate:PasswordFile", "A file with the password of the PFX file or key", "FILE");
+        options.Switch("--dev-certificate", "DevCertificate", "Development: make a local CA and certificates of it");
+        options.Value("--management", "Management", "Health and metrics; loopback or unix:/path (127.0.0.1:9080)", "ADDRESS");
+        options.Pairs("--local", "A listener on this host for a service, without a token", "SERVICE=ADDRESS", static (index, service, address) =>
+        {
+            var key = string.Create(CultureInfo.InvariantCulture, $"Local:{index}");
+            return [new($"{key}:Service", service), new($"{key}:Listen", address)];
+        });
+        command.SetAction(async (result, _) => await RunAsync(new ConfigurationLayers(
+            "TUNNEL_INGRESS__", result.GetValue(options.Config), options.Flags(result))));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(ConfigurationLayers layers)
+    {
+        IngressOptions Load() => layers.Load((configuration, binder) => configuration.Get<IngressOptions>(binder));
+        var options = Load();
+        var settings = IngressSettings.From(options);
+        var directory = StateDirectory.Resolve(options.State);
+        using var signals = new ProcessSignals();
+        using var loggers = ProgramLog.Create(options.Log);
+        var time = TimeProvider.System;
+        var state = new StateWatcher(new SqliteStateStore(directory), time, loggers.CreateLogger<StateWatcher>());
+        await state.StartAsync(signals.Drain);
+        await using var certificates = await CertificatesAsync(settings, directory, state, time, loggers, signals.Drain);
+        await new IngressHost(settings, () => IngressSettings.From(Load()), state, certificates, time, loggers).RunAsync(signals);
+        return ExitCodes.Success;
+    }
+
+    /// <summary>Null when the public addresses speak no TLS.</summary>
+    private static async Task<ICertificateSource?> CertificatesAsync(
+        IngressSettings settings, string directory, StateWatcher state, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        if (settings.DevCertificate)
+        {
+            return await DevelopmentCertificateSource.CreateAsync(
+                directory,
+                hostname => state.Current.FindByHostname(hostname) is not null,
+                time,
+                loggers.CreateLogger<DevelopmentCertificateSource>(),
+                cancellationToken);
+        }
+
+        return settings.Certificate.File is not null
+            ? new FileCertificateSource(settings.Certificate, time, loggers.CreateLogger<FileCertificateSource>())
+            : null;
+    }
+}

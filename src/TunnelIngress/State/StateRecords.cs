@@ -1,0 +1,42 @@
+using System.Collections.Immutable;
+
+namespace TunnelIngress.State;
+
+/// <summary>A named pairing, served by one or more connector replicas, that owns services.</summary>
+internal sealed record Tunnel(string Name, DateTimeOffset CreatedAt);
+
+/// <summary>One private target with a hostname; where it is, only the connector knows.</summary>
+internal sealed record Service(string Name, string Hostname, string Tunnel, DateTimeOffset CreatedAt);
+
+/// <summary>A service token as the ingress knows it: never the secret, only hashes. Immutable.</summary>
+internal sealed record Token(
+    string ClientId,
+    string Name,
+    TokenScope Scope,
+    DateTimeOffset CreatedAt,
+    DateTimeOffset? ExpiresAt,
+    DateTimeOffset? RevokedAt,
+    ImmutableArray<TokenSecret> Secrets)
+{
+    /// <summary>False once it is revoked or has expired: nothing new is accepted and what runs is cut.</summary>
+    public bool IsUsableAt(DateTimeOffset now) => RevokedAt is null && (ExpiresAt is not { } expiry || now < expiry);
+}
+
+/// <summary>What a token is good for: either to connect one tunnel, or to access named services. Deny is the default.</summary>
+/// <param name="ConnectTunnel">The tunnel it connects, or null.</param>
+/// <param name="Services">The services it accesses.</param>
+internal sealed record TokenScope(string? ConnectTunnel, ImmutableSortedSet<string> Services)
+{
+    public bool MayConnect(string tunnel) => ConnectTunnel == tunnel;
+
+    public bool MayAccess(string service) => Services.Contains(service);
+
+    /// <inheritdoc/>
+    public override string ToString() => ConnectTunnel is not null ? $"connect {ConnectTunnel}" : $"access {string.Join(", ", Services)}";
+}
+
+/// <summary>One of a token's secrets, as its SHA-256 hash.</summary>
+/// <param name="Version">1 for the first; each rotation adds one.</param>
+/// <param name="Hash">32 bytes.</param>
+/// <param name="ValidUntil">When a rotated secret stops working; null for the newest.</param>
+internal sealed record TokenSecret(int Version, ImmutableArray<byte> Hash, DateTimeOffset? ValidUntil);

@@ -1,0 +1,70 @@
+using Shared.Streams;
+using Shared.Streams.Relaying;
+using TunnelIngress.Connectors;
+using TunnelIngress.State;
+
+namespace TunnelIngress.Streams;
+
+/// <summary>
+/// Cuts what is no longer allowed: streams and connectors whose token was revoked or has expired, or whose service or tunnel is gone.
+/// Looks at every change of the state, and once a second for expiries. A rotated secret cuts nothing.
+/// </summary>
+internal sealed class AccessWithdrawal(
+    StateWatcher state, ConnectorRegistry connectors, StreamSet<StreamInfo> streams, TimeProvider time, ILogger<AccessWithdrawal> logger)
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+    private static readonly StreamAbort Reason = new(AbortCode.Revoked, "access was withdrawn");
+
+    /// <summary>Watches until cancelled.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        state.Changed += Enforce;
+        using var timer = new PeriodicTimer(Interval, time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(cancellationToken))
+            {
+                Enforce();
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The ingress stops.
+        }
+        finally
+        {
+            state.Changed -= Enforce;
+        }
+    }
+
+    private void Enforce()
+    {
+        var snapshot = state.Current;
+        var now = time.GetUtcNow();
+        var withdrawn = connectors.All.Where(session => !MayConnect(snapshot, session, now)).ToArray();
+        foreach (var session in withdrawn)
+        {
+            // Its own control loop then cuts its streams and takes it off the books.
+            session.Drain();
+            session.Control.Abort();
+        }
+
+        var cut = streams.Abort(info => !MayRun(snapshot, info, now), Reason);
+        if (cut > 0 || withdrawn.Length > 0)
+        {
+            logger.AccessWithdrawn(cut, withdrawn.Length, "a token was revoked or expired, or its service or tunnel was removed");
+        }
+    }
+
+    private static bool MayConnect(StateSnapshot snapshot, ConnectorSession session, DateTimeOffset now) =>
+        snapshot.Tokens.TryGetValue(session.TokenId, out var token)
+        && token.IsUsableAt(now)
+        && token.Scope.MayConnect(session.Tunnel)
+        && snapshot.Tunnels.ContainsKey(session.Tunnel);
+
+    private static bool MayRun(StateSnapshot snapshot, StreamInfo info, DateTimeOffset now) =>
+        snapshot.Services.TryGetValue(info.Service, out var service)
+        && service.Tunnel == info.Tunnel
+        && (info.TokenId is null
+            || (snapshot.Tokens.TryGetValue(info.TokenId, out var token) && token.IsUsableAt(now) && token.Scope.MayAccess(info.Service)));
+}

@@ -1,0 +1,108 @@
+using Shared.Streams.Dialing;
+using Shared.Streams.Protocol;
+using Shared.Streams.WebSockets;
+using TunnelIngress.Connectors;
+
+namespace TunnelIngress.Streams;
+
+/// <summary>
+/// Opens a stream to a service: picks a replica, takes one of its data channels, asks it to open and waits for the target.
+/// A replica or channel that fails before the target was asked for is no failure yet: the next one is tried. Safe for concurrent use.
+/// </summary>
+internal sealed class StreamBroker(ConnectorRegistry registry, TimeProvider time)
+{
+    private const int MaxLostChannels = 4;
+
+    /// <summary>Opens the stream.</summary>
+    /// <param name="tunnel">The service's tunnel.</param>
+    /// <param name="service">The service's name.</param>
+    /// <param name="streamId">The new stream's id.</param>
+    /// <param name="timeout">The limit for all attempts together.</param>
+    /// <param name="cancellationToken">The application has left.</param>
+    /// <exception cref="DialException">Hop connector (none online, or none answers) or target.</exception>
+    public async Task<ServiceStream> OpenAsync(
+        string tunnel, string service, string streamId, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        using var deadline = new CancellationTokenSource(timeout, time);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        var failed = new HashSet<ConnectorSession>();
+        for (var lost = 0; lost < MaxLostChannels; lost++)
+        {
+            var session = registry.Pick(tunnel, service, failed) ?? throw NoConnector(tunnel, service);
+            var load = session.Enter();
+            try
+            {
+                if (await TryOpenAsync(session, service, streamId, limit.Token) is { } opened)
+                {
+                    return new ServiceStream(opened.Stream, opened.Channel, session, load);
+                }
+            }
+            catch (DialException exception) when (exception.Hop == Hop.Connector)
+            {
+                failed.Add(session);
+            }
+            catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
+            {
+                load.Dispose();
+                throw new DialException(
+                    Hop.Connector, "timeout", $"Connector {session.Connector} of tunnel {tunnel} did not open the stream within {timeout.TotalSeconds:0.#} s.", exception);
+            }
+            catch
+            {
+                load.Dispose();
+                throw;
+            }
+
+            load.Dispose();
+        }
+
+        throw new DialException(Hop.Connector, "channels-lost", $"The data channels of tunnel {tunnel} broke before the stream began. Is the connector's network sound?");
+    }
+
+    /// <summary>Null when the channel was lost before its connector answered.</summary>
+    private static async Task<(ChannelStream Stream, ParkedChannel Channel)?> TryOpenAsync(
+        ConnectorSession session, string service, string streamId, CancellationToken cancellationToken)
+    {
+        var parked = await session.TakeAsync(cancellationToken);
+        try
+        {
+            await parked.Channel.SendAsync(new Open(streamId, service), cancellationToken);
+            switch (await parked.Channel.ReceiveAsync(cancellationToken))
+            {
+                case Opened:
+                    return (parked.Channel.ToStream(), parked);
+                case Refused refused:
+                    throw new DialException(Hop.Target, ProtocolCodec.OneLine(refused.Code), ProtocolCodec.OneLine(refused.Message));
+                case null:
+                    break;
+                case var other:
+                    throw new ProtocolException($"{other.GetType().Name} in answer to open");
+            }
+        }
+        catch (ProtocolException exception)
+        {
+            parked.Release();
+            throw new DialException(Hop.Connector, "protocol-error", $"Connector {session.Connector} broke the protocol: {exception.Message}.", exception);
+        }
+        catch (DialException)
+        {
+            parked.Release();
+            throw;
+        }
+        catch (IOException)
+        {
+            // The channel was dead before it was used; another one may live.
+        }
+        catch
+        {
+            parked.Release();
+            throw;
+        }
+
+        parked.Release();
+        return null;
+    }
+
+    private static DialException NoConnector(string tunnel, string service) => new(
+        Hop.Connector, "offline", $"No connector that serves {service} is online for tunnel {tunnel}. Start 'tunnel-connector run' beside the target, or read its log.");
+}

@@ -1,0 +1,68 @@
+using System.Collections.Concurrent;
+using Shared.Streams.Dialing;
+using TunnelIngress.Configuration;
+
+namespace TunnelIngress.Streams;
+
+/// <summary>
+/// Admission of new streams: none while draining, and bounds on how many there are, in all and for one token. Safe for concurrent use.
+/// </summary>
+internal sealed class StreamGate(LimitOptions limits)
+{
+    private readonly ConcurrentDictionary<string, int> _perToken = new(StringComparer.Ordinal);
+    private int _total;
+    private volatile bool _draining;
+
+    public bool IsDraining => _draining;
+
+    /// <summary>No new streams from here on.</summary>
+    public void Drain() => _draining = true;
+
+    /// <summary>Counts a stream in; dispose when it has ended.</summary>
+    /// <exception cref="DialException">Hop ingress, code draining or limited.</exception>
+    public Admission Admit(string? tokenId)
+    {
+        if (_draining)
+        {
+            throw new DialException(Hop.Ingress, "draining", "The ingress is shutting down; try again, another one will answer.");
+        }
+
+        if (Interlocked.Increment(ref _total) > limits.MaxStreams)
+        {
+            Interlocked.Decrement(ref _total);
+            throw new DialException(Hop.Ingress, "limited", $"The ingress carries its limit of {limits.MaxStreams} streams.");
+        }
+
+        if (tokenId is not null && _perToken.AddOrUpdate(tokenId, 1, static (_, count) => count + 1) > limits.MaxStreamsPerToken)
+        {
+            new Admission(this, tokenId).Dispose();
+            throw new DialException(Hop.Ingress, "limited", $"This token has its limit of {limits.MaxStreamsPerToken} streams.");
+        }
+
+        return new Admission(this, tokenId);
+    }
+
+    private void Release(string? tokenId)
+    {
+        Interlocked.Decrement(ref _total);
+        if (tokenId is not null && _perToken.AddOrUpdate(tokenId, 0, static (_, count) => count - 1) == 0)
+        {
+            // Only if it is still zero: a stream may have been counted in between.
+            _perToken.TryRemove(new KeyValuePair<string, int>(tokenId, 0));
+        }
+    }
+
+    /// <summary>A counted stream.</summary>
+    internal sealed class Admission(StreamGate gate, string? tokenId) : IDisposable
+    {
+        private int _released;
+
+        public void Dispose()
+        {
+            if (Interlocked.Exchange(ref _released, 1) == 0)
+            {
+                gate.Release(tokenId);
+            }
+        }
+    }
+}

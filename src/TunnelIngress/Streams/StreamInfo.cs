@@ -1,0 +1,17 @@
+using TunnelIngress.Connectors;
+
+namespace TunnelIngress.Streams;
+
+/// <summary>What the ingress knows of a running stream, for its log, its metrics and for cutting it.</summary>
+/// <param name="Id">The stream's id, the same in every program's log.</param>
+/// <param name="Tunnel">The tunnel.</param>
+/// <param name="Service">The service.</param>
+/// <param name="TokenId">The application's client id, or null for a local listener.</param>
+/// <param name="From">Where the application is, for the log.</param>
+/// <param name="Session">The connector session that carries it.</param>
+internal sealed record StreamInfo(string Id, string Tunnel, string Service, string? TokenId, string From, ConnectorSession Session);
+
+/// <summary>Who asks for a stream.</summary>
+/// <param name="TokenId">The application's client id, or null for a local listener.</param>
+/// <param name="From">Where the application is, for the log.</param>
+internal readonly record struct StreamCaller(string? TokenId, string From);

@@ -1,0 +1,79 @@
+using Shared.Streams;
+using Shared.Streams.Dialing;
+using Shared.Streams.Relaying;
+using TunnelIngress.Configuration;
+using TunnelIngress.Connectors;
+using TunnelIngress.Metrics;
+using TunnelIngress.State;
+
+namespace TunnelIngress.Streams;
+
+/// <summary>
+/// The one way of a stream through the ingress, whichever way in it came:
+/// admit → open at a connector → relay → one line in the log. Safe for concurrent use.
+/// </summary>
+internal sealed class StreamService(
+    StreamBroker broker, StreamGate gate, StreamSet<StreamInfo> streams, IngressSettings settings, IngressMetrics metrics, TimeProvider time,
+    ILogger<StreamService> logger)
+{
+    /// <summary>Opens a stream; the caller then answers its application and calls <see cref="RelayAsync"/>, or disposes it.</summary>
+    /// <exception cref="DialException">It is refused; logged and counted already.</exception>
+    /// <exception cref="OperationCanceledException">The application left.</exception>
+    public async Task<OpenedStream> OpenAsync(Service service, StreamCaller caller, CancellationToken cancellationToken)
+    {
+        var id = StreamIds.NewStream();
+        var start = time.GetTimestamp();
+        StreamGate.Admission? admission = null;
+        try
+        {
+            admission = gate.Admit(caller.TokenId);
+            var target = await broker.OpenAsync(service.Tunnel, service.Name, id, settings.OpenTimeout, cancellationToken);
+            var opening = time.GetElapsedTime(start);
+            metrics.StreamOpened(service.Name, opening);
+            var info = new StreamInfo(id, service.Tunnel, service.Name, caller.TokenId, caller.From, target.Session);
+            logger.StreamOpened(
+                id, info.Tunnel, info.Service, info.TokenId ?? "none", info.From, info.Session.Connector, Math.Round(opening.TotalMilliseconds, 3));
+            return new OpenedStream(info, target, admission);
+        }
+        catch (DialException exception)
+        {
+            admission?.Dispose();
+            metrics.StreamRefused(service.Name, exception);
+            logger.StreamRefused(
+                id, service.Tunnel, service.Name, caller.TokenId ?? "none", caller.From, exception.Hop.ToWire(), exception.Code, exception.Message);
+            throw;
+        }
+        catch
+        {
+            admission?.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Carries the bytes until the stream ends; takes over both ends.</summary>
+    public async Task RelayAsync(OpenedStream opened, DuplexStream application)
+    {
+        var start = time.GetTimestamp();
+        var info = opened.Info;
+        RelayResult result;
+        await using (opened)
+        {
+            using var entry = streams.Add(info, application, opened.Target.Stream);
+
+            // The session may have closed, or the token been revoked, between the opening and the entry into the set.
+            if (info.Session.State == SessionState.Closed)
+            {
+                entry.Abort(new StreamAbort(AbortCode.ConnectionLost, "the connector's session ended"));
+            }
+
+            result = await Relay.RunAsync(
+                application, opened.Target.Stream, new RelayOptions { HalfCloseTimeout = settings.HalfCloseTimeout }, time);
+        }
+
+        metrics.StreamEnded(info.Service, result);
+        logger.StreamEnded(
+            info.Id, info.Tunnel, info.Service, result.End.ToString(), result.EndedBy?.ToString() ?? "Ingress",
+            result.Reason?.ToString() ?? "end of stream", result.BytesToTarget, result.BytesToApplication,
+            (long)time.GetElapsedTime(start).TotalMilliseconds);
+    }
+}

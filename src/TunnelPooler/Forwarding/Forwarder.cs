@@ -1,0 +1,114 @@
+using Microsoft.Extensions.Logging;
+using Shared.Hosting.Configuration;
+using Shared.Hosting.Lifetime;
+using Shared.Pooling.Postgres;
+using Shared.Streams;
+using Shared.Streams.Dialing;
+using Shared.Streams.Relaying;
+using Shared.Streams.Sockets;
+
+namespace TunnelPooler.Forwarding;
+
+/// <summary>
+/// Local listeners whose connections go to a tunnel hostname, for laptops and for tools that only speak TCP.
+/// First stop of a byte: the application's socket here. Next stop: the ingress's hostname endpoint.
+/// </summary>
+internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> reload, TimeProvider time, ILogger<Forwarder> logger)
+{
+    private readonly StreamSet<string> _streams = new();
+    private readonly ServiceManager _serviceManager = new();
+
+    /// <summary>Runs until the signals say otherwise and all streams have ended or were cut. SIGHUP reloads the listeners.</summary>
+    /// <exception cref="IOException">An address cannot be bound.</exception>
+    public async Task RunAsync(ProcessSignals signals)
+    {
+        using var dialer = new TunnelDialer(settings.Hostname.Host, settings.Hostname.Port, new WebSocketDialerOptions
+        {
+            Token = settings.Token,
+            Trust = settings.Trust,
+            ConnectTo = settings.ConnectTo,
+            Timeout = settings.OpenTimeout,
+            Time = time,
+        });
+        var listeners = new ListenerSet<ListenAddress>(
+            static address => address,
+            (_, accepted, stopped) => ServeAsync(dialer, accepted, stopped),
+            (address, exception) => logger.AcceptFailed(exception, address.ToString()),
+            time);
+        listeners.Apply(settings.Listen, OnListening);
+        _serviceManager.Ready();
+        await signals.WaitForDrainAsync(() => Reload(listeners));
+        listeners.Close();
+        await DrainAsync(signals.Stop);
+        await listeners.StopAsync();
+        logger.Stopped();
+    }
+
+    private void OnListening(ListenAddress asked, ListenAddress address) => logger.ForwardListening(address.ToString(), settings.Hostname.ToString());
+
+    private void Reload(ListenerSet<ListenAddress> listeners)
+    {
+        try
+        {
+            listeners.Apply(reload().Listen, OnListening);
+            logger.Reloaded();
+        }
+        catch (Exception exception) when (exception is ConfigurationException or IOException)
+        {
+            logger.ReloadFailed(exception.Message);
+        }
+    }
+
+    private async Task DrainAsync(CancellationToken stopNow)
+    {
+        _serviceManager.Stopping();
+        logger.Draining(_streams.Count, settings.Grace.TotalSeconds);
+        using var over = new CancellationTokenSource(settings.Grace, time);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(over.Token, stopNow);
+        try
+        {
+            await _streams.WhenEmptyAsync(limit.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            logger.DrainCut(_streams.Count);
+            _streams.Abort(static _ => true, new StreamAbort(AbortCode.Shutdown, "the forwarder's grace time is over"));
+        }
+    }
+
+    private async Task ServeAsync(TunnelDialer dialer, AcceptedStream accepted, CancellationToken cancellationToken)
+    {
+        var start = time.GetTimestamp();
+        TunnelStream tunnel;
+        try
+        {
+            tunnel = await dialer.OpenAsync(cancellationToken);
+        }
+        catch (DialException exception)
+        {
+            logger.StreamRefused(accepted.Remote, settings.Hostname.ToString(), exception.Hop.ToWire(), exception.Code, exception.Message);
+            await StartupRefusal.AnswerAsync(accepted.Stream, exception, time, cancellationToken);
+            return;
+        }
+        catch (OperationCanceledException)
+        {
+            accepted.Stream.Abort(new StreamAbort(AbortCode.Shutdown, "the forwarder is shutting down"));
+            await accepted.Stream.DisposeAsync();
+            return;
+        }
+
+        await RelayAsync(accepted, tunnel, start);
+    }
+
+    private async Task RelayAsync(AcceptedStream accepted, TunnelStream tunnel, long start)
+    {
+        var hostname = settings.Hostname.ToString();
+        using var entry = _streams.Add(tunnel.Id, accepted.Stream, tunnel.Stream);
+        logger.StreamOpened(tunnel.Id, hostname, accepted.Remote, Math.Round(time.GetElapsedTime(start).TotalMilliseconds, 3));
+        var result = await Relay.RunAsync(
+            accepted.Stream, tunnel.Stream, new RelayOptions { HalfCloseTimeout = settings.HalfCloseTimeout }, time);
+        logger.StreamEnded(
+            tunnel.Id, hostname, result.End.ToString(), result.EndedBy?.ToString() ?? "Forwarder", result.Reason?.ToString() ?? "end of stream",
+            result.BytesToTarget, result.BytesToApplication, (long)time.GetElapsedTime(start).TotalMilliseconds);
+    }
+}

@@ -1,0 +1,42 @@
+using Microsoft.Extensions.Logging;
+
+namespace TunnelPooler;
+
+/// <summary>Every line the program writes. Ids 3000-3099.</summary>
+internal static partial class PoolerLog
+{
+    [LoggerMessage(3000, LogLevel.Information, "Forwarding {Address} to {Hostname}", EventName = "ForwardListening")]
+    public static partial void ForwardListening(this ILogger logger, string address, string hostname);
+
+    [LoggerMessage(3001, LogLevel.Error, "A connection to {Address} could not be accepted or served; going on", EventName = "AcceptFailed")]
+    public static partial void AcceptFailed(this ILogger logger, Exception exception, string address);
+
+    [LoggerMessage(3010, LogLevel.Information, "Stream {StreamId} opened: {Hostname}, from {From}, in {OpenMs} ms", EventName = "StreamOpened")]
+    public static partial void StreamOpened(this ILogger logger, string streamId, string hostname, string from, double openMs);
+
+    [LoggerMessage(3011, LogLevel.Information,
+        "Stream {StreamId} ended: {Hostname}, {End} by {EndedBy} ({Reason}), {BytesToTarget} bytes to and {BytesFromTarget} from the target in {DurationMs} ms",
+        EventName = "StreamEnded")]
+    public static partial void StreamEnded(
+        this ILogger logger, string streamId, string hostname, string end, string endedBy, string reason, long bytesToTarget, long bytesFromTarget,
+        long durationMs);
+
+    [LoggerMessage(3012, LogLevel.Error, "A connection from {From} to {Hostname} failed at hop {Hop} ({Code}): {Reason}", EventName = "StreamRefused")]
+    public static partial void StreamRefused(
+        this ILogger logger, string from, string hostname, string hop, string code, string reason);
+
+    [LoggerMessage(3020, LogLevel.Information, "Draining: {Streams} streams have {GraceSeconds} s to finish", EventName = "Draining")]
+    public static partial void Draining(this ILogger logger, int streams, double graceSeconds);
+
+    [LoggerMessage(3021, LogLevel.Warning, "The grace time is over; {Streams} streams are cut", EventName = "DrainCut")]
+    public static partial void DrainCut(this ILogger logger, int streams);
+
+    [LoggerMessage(3030, LogLevel.Information, "Configuration reloaded", EventName = "Reloaded")]
+    public static partial void Reloaded(this ILogger logger);
+
+    [LoggerMessage(3031, LogLevel.Error, "Configuration not reloaded: {Reason}", EventName = "ReloadFailed")]
+    public static partial void ReloadFailed(this ILogger logger, string reason);
+
+    [LoggerMessage(3022, LogLevel.Information, "Stopped", EventName = "Stopped")]
+    public static partial void Stopped(this ILogger logger);
+}
