@@ -38,19 +38,20 @@ internal sealed class FileCertificateSource : ICertificateSource
 
     private void Look()
     {
-        var stamp = Stamp();
-        if (stamp == _stamp)
-        {
-            return;
-        }
-
-        _stamp = stamp;
         try
         {
+            var stamp = Stamp();
+            if (stamp == _stamp)
+            {
+                return;
+            }
+
+            _stamp = stamp;
             _context = Load();
         }
-        catch (IOException exception)
+        catch (Exception exception)
         {
+            // Whatever it is: an exception that leaves a timer's callback ends the process.
             _logger.CertificateRejected(_options.File!, exception.Message);
         }
     }
@@ -63,8 +64,8 @@ internal sealed class FileCertificateSource : ICertificateSource
         {
             leaf = LoadLeaf(chain);
         }
-        catch (Exception exception) when (exception is CryptographicException or UnauthorizedAccessException or FileNotFoundException
-            or DirectoryNotFoundException)
+        catch (Exception exception) when (exception is CryptographicException or ArgumentException or UnauthorizedAccessException
+            or FileNotFoundException or DirectoryNotFoundException)
         {
             throw new IOException($"The certificate in {_options.File} cannot be used: {exception.Message} The file must hold the PEM chain, with the private key in it or in --certificate-key, or be a PFX file.", exception);
         }
