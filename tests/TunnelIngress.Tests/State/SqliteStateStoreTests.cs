@@ -195,13 +195,10 @@ public sealed class SqliteStateStoreTests : IDisposable
         var directory = _directory.Combine("a/state");
         var store = await Samples.OpenFilledAsync(directory);
 
-        Assert.Equal("700", Mode(directory));
-        Assert.Equal("600", Mode(store.Path));
-        Assert.Equal("600", Mode(store.Path + "-wal"));
+        Assert.Equal("700", TemporaryDirectory.Mode(directory));
+        Assert.Equal("600", TemporaryDirectory.Mode(store.Path));
+        Assert.Equal("600", TemporaryDirectory.Mode(store.Path + "-wal"));
     }
-
-    private static string Mode(string path) =>
-        OperatingSystem.IsWindows() ? throw new PlatformNotSupportedException() : Convert.ToString((int)File.GetUnixFileMode(path), 8);
 
     private static async Task<IReadOnlyList<TokenSecret>> SecretsAsync(SqliteStateStore store, Token token) =>
         (await store.LoadAsync(Cancel)).Tokens[token.ClientId].Secrets;
