@@ -12,8 +12,8 @@ internal static partial class IngressLog
     [LoggerMessage(1502, LogLevel.Information, "Listening on {Address} for service {Service}, without a token", EventName = "LocalListening")]
     public static partial void LocalListening(this ILogger logger, string address, string service);
 
-    [LoggerMessage(1503, LogLevel.Error, "Accepting on {Address} fails, trying again: {Reason}", EventName = "AcceptFailed")]
-    public static partial void AcceptFailed(this ILogger logger, string address, string reason);
+    [LoggerMessage(1503, LogLevel.Error, "A connection to {Address} could not be accepted or served; going on", EventName = "AcceptFailed")]
+    public static partial void AcceptFailed(this ILogger logger, Exception exception, string address);
 
     [LoggerMessage(1504, LogLevel.Warning, "This .NET runtime ({Version}) has known security faults; update it to {Fixed} or newer", EventName = "RuntimeOutdated")]
     public static partial void RuntimeOutdated(this ILogger logger, string version, string @fixed);
@@ -66,9 +66,9 @@ internal static partial class IngressLog
     [LoggerMessage(1532, LogLevel.Information, "Stopped", EventName = "Stopped")]
     public static partial void Stopped(this ILogger logger);
 
-    [LoggerMessage(1540, LogLevel.Information, "Configuration reloaded", EventName = "Reloaded")]
+    [LoggerMessage(1540, LogLevel.Information, "Configuration reloaded: local listeners; everything else needs a restart", EventName = "Reloaded")]
     public static partial void Reloaded(this ILogger logger);
 
-    [LoggerMessage(1541, LogLevel.Error, "Configuration not reloaded, the old one stays: {Reason}", EventName = "ReloadFailed")]
+    [LoggerMessage(1541, LogLevel.Error, "Configuration not reloaded: {Reason}", EventName = "ReloadFailed")]
     public static partial void ReloadFailed(this ILogger logger, string reason);
 }

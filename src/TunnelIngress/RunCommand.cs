@@ -45,7 +45,8 @@ internal static class RunCommand
 
     private static async Task<int> RunAsync(ConfigurationLayers layers)
     {
-        var options = layers.Load((configuration, binder) => configuration.Get<IngressOptions>(binder));
+        IngressOptions Load() => layers.Load((configuration, binder) => configuration.Get<IngressOptions>(binder));
+        var options = Load();
         var settings = IngressSettings.From(options);
         var directory = StateDirectory.Resolve(options.State);
         using var signals = new ProcessSignals();
@@ -54,7 +55,7 @@ internal static class RunCommand
         var state = new StateWatcher(new SqliteStateStore(directory), time, loggers.CreateLogger<StateWatcher>());
         await state.StartAsync(signals.Drain);
         await using var certificates = await CertificatesAsync(settings, directory, state, time, loggers, signals.Drain);
-        await new IngressHost(settings, state, certificates, time, loggers).RunAsync(signals);
+        await new IngressHost(settings, () => IngressSettings.From(Load()), state, certificates, time, loggers).RunAsync(signals);
         return ExitCodes.Success;
     }
 

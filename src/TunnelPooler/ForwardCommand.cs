@@ -36,11 +36,12 @@ internal static class ForwardCommand
 
     private static async Task<int> RunAsync(ConfigurationLayers layers)
     {
-        var options = layers.Load((configuration, binder) => configuration.Get<ForwardOptions>(binder));
+        ForwardOptions Load() => layers.Load((configuration, binder) => configuration.Get<ForwardOptions>(binder));
+        var options = Load();
         var settings = ForwardSettings.From(options);
         using var signals = new ProcessSignals();
         using var loggers = ProgramLog.Create(options.Log);
-        await new Forwarder(settings, TimeProvider.System, loggers.CreateLogger<Forwarder>()).RunAsync(signals);
+        await new Forwarder(settings, () => ForwardSettings.From(Load()), TimeProvider.System, loggers.CreateLogger<Forwarder>()).RunAsync(signals);
         return ExitCodes.Success;
     }
 }

@@ -8,8 +8,8 @@ internal static partial class PoolerLog
     [LoggerMessage(3000, LogLevel.Information, "Forwarding {Address} to {Hostname}", EventName = "ForwardListening")]
     public static partial void ForwardListening(this ILogger logger, string address, string hostname);
 
-    [LoggerMessage(3001, LogLevel.Error, "Accepting on {Address} fails, trying again: {Reason}", EventName = "AcceptFailed")]
-    public static partial void AcceptFailed(this ILogger logger, string address, string reason);
+    [LoggerMessage(3001, LogLevel.Error, "A connection to {Address} could not be accepted or served; going on", EventName = "AcceptFailed")]
+    public static partial void AcceptFailed(this ILogger logger, Exception exception, string address);
 
     [LoggerMessage(3010, LogLevel.Information, "Stream {StreamId} opened: {Hostname}, from {From}, in {OpenMs} ms", EventName = "StreamOpened")]
     public static partial void StreamOpened(this ILogger logger, string streamId, string hostname, string from, double openMs);
@@ -30,6 +30,12 @@ internal static partial class PoolerLog
 
     [LoggerMessage(3021, LogLevel.Warning, "The grace time is over; {Streams} streams are cut", EventName = "DrainCut")]
     public static partial void DrainCut(this ILogger logger, int streams);
+
+    [LoggerMessage(3030, LogLevel.Information, "Configuration reloaded", EventName = "Reloaded")]
+    public static partial void Reloaded(this ILogger logger);
+
+    [LoggerMessage(3031, LogLevel.Error, "Configuration not reloaded: {Reason}", EventName = "ReloadFailed")]
+    public static partial void ReloadFailed(this ILogger logger, string reason);
 
     [LoggerMessage(3022, LogLevel.Information, "Stopped", EventName = "Stopped")]
     public static partial void Stopped(this ILogger logger);

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Shared.Streams;
 
 namespace Shared.Hosting.Lifetime;
 
@@ -9,6 +10,7 @@ public sealed class ProcessSignals : IDisposable
 {
     private readonly CancellationTokenSource _drain = new();
     private readonly CancellationTokenSource _stop = new();
+    private readonly Signal _reload = new();
     private readonly PosixSignalRegistration[] _registrations;
 
     /// <summary>Registers the handlers; from here on the process ends only by its own doing.</summary>
@@ -22,21 +24,27 @@ public sealed class ProcessSignals : IDisposable
         ];
     }
 
-    /// <summary>Raised on SIGHUP, on a thread of the pool.</summary>
-    public event Action? Reload;
-
     /// <summary>Cancelled by the first SIGTERM or SIGINT.</summary>
     public CancellationToken Drain => _drain.Token;
 
     /// <summary>Cancelled by the second one: the grace time is over now.</summary>
     public CancellationToken Stop => _stop.Token;
 
-    /// <summary>Waits for the first SIGTERM or SIGINT.</summary>
-    public async Task WaitForDrainAsync()
+    /// <summary>Waits for the first SIGTERM or SIGINT; reloads at each SIGHUP until then, one after the other.</summary>
+    public async Task WaitForDrainAsync(Action onReload)
     {
-        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        await using var registration = _drain.Token.Register(asked.SetResult);
-        await asked.Task;
+        try
+        {
+            while (true)
+            {
+                await _reload.WaitAsync(_drain.Token);
+                onReload();
+            }
+        }
+        catch (OperationCanceledException) when (_drain.IsCancellationRequested)
+        {
+            // Asked to end.
+        }
     }
 
     /// <inheritdoc/>
@@ -67,6 +75,6 @@ public sealed class ProcessSignals : IDisposable
     private void OnReload(PosixSignalContext context)
     {
         context.Cancel = true;
-        Reload?.Invoke();
+        _reload.Set();
     }
 }

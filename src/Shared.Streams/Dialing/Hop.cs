@@ -40,4 +40,18 @@ public static class Hops
         Hop.Target => "target",
         _ => throw new ArgumentOutOfRangeException(nameof(hop), hop, null),
     };
+
+    /// <summary>The hop of a name, or null.</summary>
+    public static Hop? FromWire(string name)
+    {
+        foreach (var hop in Enum.GetValues<Hop>())
+        {
+            if (hop.ToWire() == name)
+            {
+                return hop;
+            }
+        }
+
+        return null;
+    }
 }

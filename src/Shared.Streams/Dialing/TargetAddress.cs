@@ -34,12 +34,12 @@ public sealed record TargetAddress
                 : throw Bad(text, "the path must be absolute and at most 107 bytes");
         }
 
-        if (!Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.Scheme is not ("tcp" or "tls"))
+        if (!text.StartsWith("tcp://", StringComparison.Ordinal) && !text.StartsWith("tls://", StringComparison.Ordinal))
         {
             throw Bad(text, "the scheme must be tcp, tls or unix");
         }
 
-        if (uri.Port is < 1 or > 65535 || uri.Host.Length == 0)
+        if (!Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.Port is < 1 or > 65535 || uri.Host.Length == 0)
         {
             throw Bad(text, "a host and a port from 1 to 65535 are needed");
         }

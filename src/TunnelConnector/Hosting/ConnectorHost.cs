@@ -26,7 +26,6 @@ internal sealed class ConnectorHost(Func<ConnectorSettings> load, TimeProvider t
             .Select(ingress => new IngressLink(ingress, connectorId, settings, server, time, loggers))
             .ToArray();
         _logger.Starting(connectorId, ServicesOf(settings.Value));
-        signals.Reload += () => Reload(settings, links);
         foreach (var link in links)
         {
             link.Registered += _serviceManager.Ready;
@@ -34,7 +33,7 @@ internal sealed class ConnectorHost(Func<ConnectorSettings> load, TimeProvider t
 
         using var stop = new CancellationTokenSource();
         var running = Task.WhenAll(links.Select(link => link.RunAsync(signals.Drain, stop.Token)));
-        await signals.WaitForDrainAsync();
+        await signals.WaitForDrainAsync(() => Reload(settings, links));
         await DrainAsync(links, settings.Value.Grace, signals);
         await stop.CancelAsync();
         await running;

@@ -15,7 +15,7 @@ internal sealed class IngressLink(
     private readonly ILogger<IngressLink> _logger = loggers.CreateLogger<IngressLink>();
     private readonly Backoff _backoff = new(time, Random.Shared);
     private readonly Lock _gate = new();
-    private readonly List<(ControlSession Session, Task Run)> _sessions = [];
+    private readonly List<(ControlSession Session, Task<SessionEnd> Run)> _sessions = [];
 
     /// <summary>Raised at each registration.</summary>
     public event Action? Registered;
@@ -32,7 +32,7 @@ internal sealed class IngressLink(
         }
     }
 
-    /// <summary>Registers again and again until a drain is asked for; then returns, while sessions may still carry streams.</summary>
+    /// <summary>Registers again and again until a drain is asked for; then returns when the last session has ended.</summary>
     /// <param name="drain">Ends the reconnecting.</param>
     /// <param name="stop">Ends the sessions and cuts their streams.</param>
     public async Task RunAsync(CancellationToken drain, CancellationToken stop)
@@ -43,17 +43,24 @@ internal sealed class IngressLink(
             while (!drain.IsCancellationRequested)
             {
                 var session = new ControlSession(ingress, connectorId, dialer, settings, server, time, loggers);
-                var run = RunSessionAsync(session, drain, stop);
+                var run = RunSessionAsync(session, stop);
                 lock (_gate)
                 {
                     _sessions.RemoveAll(static ended => ended.Run.IsCompleted);
                     _sessions.Add((session, run));
                 }
 
-                // A drained ingress may be this one's only replica: the wait of the backoff applies then, too.
-                if (await Task.WhenAny(run, session.IngressDrains) == session.IngressDrains)
+                var first = await Task.WhenAny(run, session.IngressDrains);
+                if (!drain.IsCancellationRequested)
                 {
-                    await WaitAsync(_backoff.Next(), drain);
+                    // A drained ingress may be this one's only replica, so the backoff applies to it, too.
+                    var delay = _backoff.Next();
+                    if (first == run)
+                    {
+                        LogEnd(await run, delay);
+                    }
+
+                    await WaitAsync(delay, drain);
                 }
             }
         }
@@ -77,30 +84,42 @@ internal sealed class IngressLink(
         }
     }
 
-    private async Task RunSessionAsync(ControlSession session, CancellationToken drain, CancellationToken stop)
+    /// <summary>Runs a session; how it ended is a value, so that the loop above decides what follows.</summary>
+    private async Task<SessionEnd> RunSessionAsync(ControlSession session, CancellationToken stop)
     {
         try
         {
-            var reason = await session.RunAsync(OnRegistered, stop);
-            await AfterEndAsync(delay => _logger.Disconnected(ingress, $"{reason}.", delay), drain);
+            return new SessionEnd(null, $"{await session.RunAsync(OnRegistered, stop)}.");
         }
         catch (DialException exception)
         {
-            await AfterEndAsync(
-                delay => _logger.Unreachable(ingress, exception.Hop.ToWire(), exception.Code, exception.Message, delay), drain);
+            return new SessionEnd(exception, exception.Message);
         }
         catch (IOException exception)
         {
-            await AfterEndAsync(delay => _logger.Disconnected(ingress, $"{exception.Message}.", delay), drain);
+            return new SessionEnd(null, $"{exception.Message}.");
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            // The program ends.
+            return new SessionEnd(null, "the connector stops.");
         }
         catch (Exception exception)
         {
             _logger.SessionFault(exception, ingress);
-            await WaitAsync(Backoff.Cap, drain);
+            return new SessionEnd(null, "internal error.");
+        }
+    }
+
+    private void LogEnd(SessionEnd end, TimeSpan delay)
+    {
+        var milliseconds = (long)delay.TotalMilliseconds;
+        if (end.Failure is { } failure)
+        {
+            _logger.Unreachable(ingress, failure.Hop.ToWire(), failure.Code, end.Reason, milliseconds);
+        }
+        else
+        {
+            _logger.Disconnected(ingress, end.Reason, milliseconds);
         }
     }
 
@@ -108,16 +127,6 @@ internal sealed class IngressLink(
     {
         _backoff.Connected();
         Registered?.Invoke();
-    }
-
-    private async Task AfterEndAsync(Action<long> log, CancellationToken drain)
-    {
-        if (!drain.IsCancellationRequested)
-        {
-            var delay = _backoff.Next();
-            log((long)delay.TotalMilliseconds);
-            await WaitAsync(delay, drain);
-        }
     }
 
     private async Task WaitAsync(TimeSpan delay, CancellationToken drain)
@@ -132,11 +141,16 @@ internal sealed class IngressLink(
         }
     }
 
-    private (ControlSession Session, Task Run)[] Sessions()
+    private (ControlSession Session, Task<SessionEnd> Run)[] Sessions()
     {
         lock (_gate)
         {
             return [.. _sessions];
         }
     }
+
+    /// <summary>How a session ended.</summary>
+    /// <param name="Failure">The hop, when it could not begin.</param>
+    /// <param name="Reason">One sentence.</param>
+    private sealed record SessionEnd(DialException? Failure, string Reason);
 }

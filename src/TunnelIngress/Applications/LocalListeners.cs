@@ -13,59 +13,68 @@ namespace TunnelIngress.Applications;
 /// TCP and Unix-socket listeners on the ingress host, each bound to a service. Whoever can connect gets a stream without a token.
 /// Previous stop of a byte: the application's socket. Next stop: <see cref="StreamService"/>.
 /// </summary>
-internal sealed class LocalListeners(StateWatcher state, StreamService streams, TimeProvider time, ILogger<LocalListeners> logger)
+internal sealed class LocalListeners
 {
-    /// <summary>Binds all addresses, so that a start fails as a whole.</summary>
-    /// <exception cref="IOException">An address cannot be bound; the message says why.</exception>
-    public IReadOnlyList<(LocalBinding Binding, StreamListener Listener)> Bind(IReadOnlyList<LocalBinding> bindings)
+    private readonly StateWatcher _state;
+    private readonly StreamService _streams;
+    private readonly TimeProvider _time;
+    private readonly ILogger<LocalListeners> _logger;
+    private readonly ListenerSet<LocalBinding> _listeners;
+
+    public LocalListeners(StateWatcher state, StreamService streams, TimeProvider time, ILogger<LocalListeners> logger)
     {
-        var bound = new List<(LocalBinding Binding, StreamListener Listener)>();
+        (_state, _streams, _time, _logger) = (state, streams, time, logger);
+        _listeners = new ListenerSet<LocalBinding>(
+            static binding => binding.Address,
+            ServeAsync,
+            (binding, exception) => _logger.AcceptFailed(exception, binding.Address.ToString()),
+            time);
+    }
+
+    /// <summary>Opens what is new and closes what is gone.</summary>
+    /// <exception cref="ConfigurationException">A service does not exist; nothing was changed.</exception>
+    /// <exception cref="IOException">An address cannot be bound; the message says why.</exception>
+    public void Apply(IReadOnlyList<LocalBinding> bindings)
+    {
         foreach (var binding in bindings)
         {
-            if (!state.Current.Services.ContainsKey(binding.Service))
+            if (!_state.Current.Services.ContainsKey(binding.Service))
             {
                 throw new ConfigurationException(
                     "Local", $"There is no service '{binding.Service}'; add it with 'tunnel-ingress service add'.");
             }
-
-            var listener = StreamListener.Bind(binding.Address);
-            logger.LocalListening(listener.LocalAddress.ToString(), binding.Service);
-            bound.Add((binding, listener));
         }
 
-        return bound;
+        _listeners.Apply(bindings, (binding, address) => _logger.LocalListening(address.ToString(), binding.Service));
     }
 
-    /// <summary>Accepts until cancelled; streams that run then go on.</summary>
-    public Task RunAsync(LocalBinding binding, StreamListener listener, CancellationToken cancellationToken) =>
-        AcceptLoop.RunAsync(
-            listener,
-            (accepted, stopped) => ServeAsync(binding, accepted, stopped),
-            exception => logger.AcceptFailed(listener.LocalAddress.ToString(), exception.Message),
-            time,
-            cancellationToken);
+    /// <summary>Takes no new connections.</summary>
+    public void Close() => _listeners.Close();
+
+    /// <summary>Waits until all accepted connections have been served.</summary>
+    public Task StopAsync() => _listeners.StopAsync();
 
     private async Task ServeAsync(LocalBinding binding, AcceptedStream accepted, CancellationToken cancellationToken)
     {
         OpenedStream opened;
         try
         {
-            var service = state.Current.Services.GetValueOrDefault(binding.Service)
+            var service = _state.Current.Services.GetValueOrDefault(binding.Service)
                 ?? throw new DialException(Hop.Ingress, "unknown-service", $"The service {binding.Service} was removed.");
-            opened = await streams.OpenAsync(service, new StreamCaller(null, accepted.Remote), cancellationToken);
+            opened = await _streams.OpenAsync(service, new StreamCaller(null, accepted.Remote), cancellationToken);
         }
         catch (DialException exception)
         {
-            await StartupRefusal.AnswerAsync(accepted.Stream, exception, time, cancellationToken);
+            await StartupRefusal.AnswerAsync(accepted.Stream, exception, _time, cancellationToken);
             return;
         }
         catch (OperationCanceledException)
         {
-            accepted.Stream.Abort(new StreamAbort(AbortCode.Shutdown, "the ingress is shutting down"));
+            accepted.Stream.Abort(new StreamAbort(AbortCode.Shutdown, "the listener was closed"));
             await accepted.Stream.DisposeAsync();
             return;
         }
 
-        await streams.RelayAsync(opened, accepted.Stream);
+        await _streams.RelayAsync(opened, accepted.Stream);
     }
 }

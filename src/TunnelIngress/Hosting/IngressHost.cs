@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using Shared.Hosting.Configuration;
 using Shared.Hosting.Lifetime;
 using Shared.Streams;
 using Shared.Streams.Protocol;
@@ -17,9 +18,9 @@ using TunnelIngress.Streams;
 namespace TunnelIngress.Hosting;
 
 /// <summary>
-/// The ingress's life: state → certificates → listeners → serve → drain → stop.
+/// The ingress's life: listeners → serve → drain → stop. SIGHUP reloads the local listeners; certificates and state need no signal.
 /// </summary>
-internal sealed class IngressHost(IngressSettings settings, StateWatcher state, ICertificateSource? certificates, TimeProvider time, ILoggerFactory loggers)
+internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings> reload, StateWatcher state, ICertificateSource? certificates, TimeProvider time, ILoggerFactory loggers)
 {
     /// <summary>The first servicing release without the faults published for 10.0 in October 2026.</summary>
     private static readonly Version FixedRuntime = new(10, 0, 13);
@@ -36,28 +37,21 @@ internal sealed class IngressHost(IngressSettings settings, StateWatcher state, 
         await using var app = WebServer.Build(settings, certificates, loggers, Register);
         var services = app.Services;
         var local = services.GetRequiredService<LocalListeners>();
-        var bound = local.Bind(settings.Local);
         await StartAsync(app);
-        using var serving = new CancellationTokenSource();
+        local.Apply(settings.Local);
         using var watching = new CancellationTokenSource();
-        var listeners = bound.Select(binding => local.RunAsync(binding.Binding, binding.Listener, serving.Token)).ToArray();
         Task[] watchers = [services.GetRequiredService<AccessWithdrawal>().RunAsync(watching.Token), state.RunAsync(watching.Token)];
         _serviceManager.Ready();
 
-        await signals.WaitForDrainAsync();
+        await signals.WaitForDrainAsync(() => Reload(local));
         _serviceManager.Stopping();
-        await serving.CancelAsync();
+        local.Close();
         await DrainAsync(services, signals.Stop);
         await watching.CancelAsync();
         await Task.WhenAll(watchers);
-        await Task.WhenAll(listeners);
+        await local.StopAsync();
         using var stop = new CancellationTokenSource(StopTimeout, time);
         await app.StopAsync(stop.Token);
-        foreach (var (_, listener) in bound)
-        {
-            await listener.DisposeAsync();
-        }
-
         _logger.Stopped();
     }
 
@@ -80,6 +74,19 @@ internal sealed class IngressHost(IngressSettings settings, StateWatcher state, 
         .AddSingleton<LocalListeners>()
         .AddSingleton<IngressMetrics>()
         .AddSingleton<ManagementEndpoint>();
+
+    private void Reload(LocalListeners local)
+    {
+        try
+        {
+            local.Apply(reload().Local);
+            _logger.Reloaded();
+        }
+        catch (Exception exception) when (exception is ConfigurationException or IOException)
+        {
+            _logger.ReloadFailed(exception.Message);
+        }
+    }
 
     private async Task StartAsync(WebApplication app)
     {

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Shared.Hosting.Configuration;
 using Shared.Hosting.Lifetime;
 using Shared.Pooling.Postgres;
 using Shared.Streams;
@@ -12,12 +13,12 @@ namespace TunnelPooler.Forwarding;
 /// Local listeners whose connections go to a tunnel hostname, for laptops and for tools that only speak TCP.
 /// First stop of a byte: the application's socket here. Next stop: the ingress's hostname endpoint.
 /// </summary>
-internal sealed class Forwarder(ForwardSettings settings, TimeProvider time, ILogger<Forwarder> logger)
+internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> reload, TimeProvider time, ILogger<Forwarder> logger)
 {
     private readonly StreamSet<string> _streams = new();
     private readonly ServiceManager _serviceManager = new();
 
-    /// <summary>Runs until the signals say otherwise and all streams have ended or were cut.</summary>
+    /// <summary>Runs until the signals say otherwise and all streams have ended or were cut. SIGHUP reloads the listeners.</summary>
     /// <exception cref="IOException">An address cannot be bound.</exception>
     public async Task RunAsync(ProcessSignals signals)
     {
@@ -29,35 +30,33 @@ internal sealed class Forwarder(ForwardSettings settings, TimeProvider time, ILo
             Timeout = settings.OpenTimeout,
             Time = time,
         });
-        var listeners = new List<StreamListener>();
+        var listeners = new ListenerSet<ListenAddress>(
+            static address => address,
+            (_, accepted, stopped) => ServeAsync(dialer, accepted, stopped),
+            (address, exception) => logger.AcceptFailed(exception, address.ToString()),
+            time);
+        listeners.Apply(settings.Listen, OnListening);
+        _serviceManager.Ready();
+        await signals.WaitForDrainAsync(() => Reload(listeners));
+        listeners.Close();
+        await DrainAsync(signals.Stop);
+        await listeners.StopAsync();
+        logger.Stopped();
+    }
+
+    private void OnListening(ListenAddress asked, ListenAddress address) => logger.ForwardListening(address.ToString(), settings.Hostname.ToString());
+
+    private void Reload(ListenerSet<ListenAddress> listeners)
+    {
         try
         {
-            foreach (var address in settings.Listen)
-            {
-                listeners.Add(StreamListener.Bind(address));
-                logger.ForwardListening(listeners[^1].LocalAddress.ToString(), settings.Hostname.ToString());
-            }
-
-            var accepting = listeners.Select(listener => AcceptLoop.RunAsync(
-                listener,
-                (accepted, stopped) => ServeAsync(dialer, accepted, stopped),
-                exception => logger.AcceptFailed(listener.LocalAddress.ToString(), exception.Message),
-                time,
-                signals.Drain)).ToArray();
-            _serviceManager.Ready();
-            await signals.WaitForDrainAsync();
-            await DrainAsync(signals.Stop);
-            await Task.WhenAll(accepting);
+            listeners.Apply(reload().Listen, OnListening);
+            logger.Reloaded();
         }
-        finally
+        catch (Exception exception) when (exception is ConfigurationException or IOException)
         {
-            foreach (var listener in listeners)
-            {
-                await listener.DisposeAsync();
-            }
+            logger.ReloadFailed(exception.Message);
         }
-
-        logger.Stopped();
     }
 
     private async Task DrainAsync(CancellationToken stopNow)

@@ -1,0 +1,82 @@
+namespace Shared.Streams.Sockets;
+
+/// <summary>
+/// The listeners that a program's configuration names, kept in step with it: a reload opens what is new and closes what is gone,
+/// and leaves the rest and all running streams alone. One caller of <see cref="Apply"/> and <see cref="StopAsync"/> at a time.
+/// </summary>
+/// <typeparam name="TBinding">What is served where; compared by value.</typeparam>
+/// <param name="addressOf">Where a binding listens.</param>
+/// <param name="serve">Serves one connection to its end; the token is cancelled when its listener closes.</param>
+/// <param name="onFailure">Told of failures to accept and of unexpected ones to serve.</param>
+/// <param name="time">The clock of pauses.</param>
+public sealed class ListenerSet<TBinding>(
+    Func<TBinding, ListenAddress> addressOf,
+    Func<TBinding, AcceptedStream, CancellationToken, Task> serve,
+    Action<TBinding, Exception> onFailure,
+    TimeProvider time)
+    where TBinding : notnull
+{
+    private readonly Dictionary<TBinding, Running> _running = [];
+    private readonly List<Task> _closing = [];
+
+    /// <summary>Opens and closes listeners so that exactly the wanted ones are open.</summary>
+    /// <param name="wanted">All bindings of the configuration.</param>
+    /// <param name="onListening">Told of each listener that was opened, with the port that the system chose.</param>
+    /// <exception cref="IOException">One cannot be opened; those before it are open.</exception>
+    public void Apply(IReadOnlyCollection<TBinding> wanted, Action<TBinding, ListenAddress> onListening)
+    {
+        foreach (var binding in _running.Keys.Except(wanted).ToArray())
+        {
+            Close(binding);
+        }
+
+        foreach (var binding in wanted)
+        {
+            if (!_running.ContainsKey(binding))
+            {
+                var listener = StreamListener.Bind(addressOf(binding));
+                var stop = new CancellationTokenSource();
+                var loop = AcceptLoop.RunAsync(
+                    listener,
+                    (accepted, stopped) => serve(binding, accepted, stopped),
+                    exception => onFailure(binding, exception),
+                    time,
+                    stop.Token);
+                _running.Add(binding, new Running(stop, loop));
+                onListening(binding, listener.LocalAddress);
+            }
+        }
+    }
+
+    /// <summary>Closes all listeners; connections that were accepted are still served.</summary>
+    public void Close()
+    {
+        foreach (var binding in _running.Keys.ToArray())
+        {
+            Close(binding);
+        }
+    }
+
+    /// <summary>Closes all listeners and waits until everything that was accepted has been served.</summary>
+    public Task StopAsync()
+    {
+        Close();
+        return Task.WhenAll(_closing);
+    }
+
+    private void Close(TBinding binding)
+    {
+        _running.Remove(binding, out var running);
+        running!.Stop.Cancel();
+        _closing.RemoveAll(static closed => closed.IsCompletedSuccessfully);
+        _closing.Add(FinishAsync(running));
+    }
+
+    private static async Task FinishAsync(Running running)
+    {
+        await running.Loop;
+        running.Stop.Dispose();
+    }
+
+    private sealed record Running(CancellationTokenSource Stop, Task Loop);
+}
