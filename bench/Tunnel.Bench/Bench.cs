@@ -8,6 +8,17 @@ namespace Tunnel.Bench;
 /// <summary>Runs the rounds. Each measure visits all contenders before the next one begins, in an order that rotates from round to round.</summary>
 internal sealed class Bench(BenchOptions options, Pgbench pgbench, Samples samples)
 {
+    /// <summary>Lets the processes compile what is hot before anything is measured, as a server that has been up for a minute has.</summary>
+    public async Task WarmUpAsync(IReadOnlyList<Contender> contenders, CancellationToken cancellationToken)
+    {
+        foreach (var contender in contenders.Where(contender => contender.Processes.Count > 0))
+        {
+            await pgbench.RunAsync(contender.Postgres, clients: 16, options.PgbenchSeconds, cancellationToken);
+            await BulkTransfer.UploadAsync(contender.Raw, options.BulkSeconds, cancellationToken);
+            await BulkTransfer.DownloadAsync(contender.Raw, options.BulkSeconds, cancellationToken);
+        }
+    }
+
     public async Task RunRoundAsync(int round, IReadOnlyList<Contender> contenders, CancellationToken cancellationToken)
     {
         Contender[] order = [.. contenders.Skip(round % contenders.Count), .. contenders.Take(round % contenders.Count)];

@@ -77,6 +77,8 @@ async Task RunAsync(string directory, CancellationToken cancellationToken)
             new Contender(Contender.Base, "client → target", database.TcpEndPoint, raw.TcpEndPoint, []),
             .. all.OfType<Contender>().Where(contender => IsWanted(contender.Name)),
         ];
+        await Console.Error.WriteLineAsync($"{watch.Elapsed:mm\\:ss} warming up");
+        await bench.WarmUpAsync(contenders, cancellationToken);
         for (var round = 0; round < options.Rounds; round++)
         {
             await Console.Error.WriteLineAsync($"{watch.Elapsed:mm\\:ss} round {round + 1} of {options.Rounds}");
