@@ -3,7 +3,6 @@ using System.Runtime.InteropServices;
 using Tunnel.Bench;
 using Tunnel.Bench.Contenders;
 using Tunnel.Bench.Measures;
-using Tunnel.Bench.Processes;
 using Tunnel.Bench.Reporting;
 
 BenchOptions options;
