@@ -15,8 +15,11 @@ namespace Shared.Streams.WebSockets;
 public abstract class WebSocketDuplexStream : DuplexStream
 {
     private static readonly TimeSpan LastWordTimeout = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan PeerReactionTimeout = TimeSpan.FromMilliseconds(500);
 
     private readonly WebSocket _webSocket;
+    private readonly CancellationToken _connectionClosed;
+    private readonly TaskCompletionSource _transportFailed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private StreamAbortedException? _abort;
     private Task _lastWord = Task.CompletedTask;
     private int _writing;
@@ -24,9 +27,15 @@ public abstract class WebSocketDuplexStream : DuplexStream
     private bool _readEnded;
     private bool _writesCompleted;
 
-    private protected WebSocketDuplexStream(WebSocket webSocket)
+    /// <summary>Takes over an open WebSocket.</summary>
+    /// <param name="webSocket">The open WebSocket.</param>
+    /// <param name="connectionClosed">
+    /// On a web server, cancelled when the connection is gone: its writes into a dead connection succeed silently, and this is the
+    /// only way to know.
+    /// </param>
+    private protected WebSocketDuplexStream(WebSocket webSocket, CancellationToken connectionClosed)
     {
-        _webSocket = webSocket;
+        (_webSocket, _connectionClosed) = (webSocket, connectionClosed);
     }
 
     /// <summary>What a text or Close message means for the reading direction.</summary>
@@ -57,6 +66,7 @@ public abstract class WebSocketDuplexStream : DuplexStream
             }
             catch (Exception exception) when (IsTransportFailure(exception, cancellationToken))
             {
+                _transportFailed.TrySetResult();
                 if (OnTransportLost(exception) is not { } reason || IsAborted)
                 {
                     ThrowIfAborted();
@@ -195,6 +205,11 @@ public abstract class WebSocketDuplexStream : DuplexStream
         {
             Volatile.Write(ref _writing, 0);
         }
+
+        if (_connectionClosed.IsCancellationRequested)
+        {
+            throw Broken(new StreamAbort(AbortCode.ConnectionLost, "the connection was lost"));
+        }
     }
 
     /// <summary>The one door to the aborted state by the peer's doing: the first reason stays, the transport is cut.</summary>
@@ -262,6 +277,9 @@ public abstract class WebSocketDuplexStream : DuplexStream
         try
         {
             await SayAbortAsync(reason, limit.Token);
+
+            // Cutting at once could overtake the word. The peer cuts when it has read it, which fails our pending read.
+            await Task.WhenAny(_transportFailed.Task, Task.Delay(PeerReactionTimeout, CancellationToken.None));
         }
         catch (Exception exception) when (exception is WebSocketException or IOException or ObjectDisposedException
             or InvalidOperationException or OperationCanceledException)
