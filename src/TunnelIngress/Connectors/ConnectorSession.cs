@@ -109,17 +109,22 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
         }
     }
 
-    /// <summary>A channel's connection is gone: it is parked no longer.</summary>
+    /// <summary>
+    /// A channel's connection is gone: it is parked no longer. One that was taken is its taker's to release, because what it received
+    /// before may not have been read yet.
+    /// </summary>
     public void Forget(ParkedChannel channel)
     {
         lock (_gate)
         {
-            if (_parked.Contains(channel))
+            if (!_parked.Contains(channel))
             {
-                var kept = _parked.Where(parked => parked != channel).ToArray();
-                _parked.Clear();
-                Array.ForEach(kept, _parked.Enqueue);
+                return;
             }
+
+            var kept = _parked.Where(parked => parked != channel).ToArray();
+            _parked.Clear();
+            Array.ForEach(kept, _parked.Enqueue);
         }
 
         channel.Release();

@@ -1,0 +1,118 @@
+using System.Globalization;
+using Npgsql;
+
+namespace Tunnel.Testing;
+
+/// <summary>
+/// A throw-away PostgreSQL on a Unix socket only, with no TCP port at all. Run by the user postgres when the tests run as root,
+/// because PostgreSQL refuses root; it dies with us.
+/// </summary>
+public sealed class PostgresServer : IAsyncDisposable
+{
+    private const int Port = 5432;
+
+    private readonly string _directory;
+    private readonly string _binaries;
+    private ProgramProcess? _server;
+
+    private PostgresServer(string directory, string binaries)
+    {
+        (_directory, _binaries) = (directory, binaries);
+    }
+
+    /// <summary>The directory of the socket, for libpq's host parameter.</summary>
+    public string SocketDirectory => _directory;
+
+    /// <summary>The socket.</summary>
+    public string SocketPath => Path.Combine(_directory, $".s.PGSQL.{Port}");
+
+    /// <summary>Makes and starts a server; its superuser is postgres, without a password.</summary>
+    public static async Task<PostgresServer> StartAsync()
+    {
+        var server = new PostgresServer(Directory.CreateTempSubdirectory("pg-").FullName, FindBinaries());
+        if (Environment.IsPrivilegedProcess)
+        {
+            (await CommandLine.RunAsync("chown", ["postgres", server._directory])).EnsureSuccess();
+        }
+
+        (await server.RunAsPostgresAsync("initdb", "-D", server.Data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale", "C")).EnsureSuccess();
+        await server.StartServerAsync();
+        return server;
+    }
+
+    /// <summary>A connection string for the socket.</summary>
+    public string ConnectionString(string database = "postgres") =>
+        $"Host={_directory};Port={Port};Username=postgres;Database={database};Pooling=false";
+
+    /// <summary>Runs a command of PostgreSQL's against the socket.</summary>
+    public Task<CommandResult> RunAsync(string program, params string[] arguments) =>
+        CommandLine.RunAsync(program, arguments, new Dictionary<string, string>
+        {
+            ["PGHOST"] = _directory, ["PGPORT"] = Port.ToString(CultureInfo.InvariantCulture), ["PGUSER"] = "postgres",
+        });
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        if (_server is not null)
+        {
+            await _server.SignalAsync("QUIT");
+            await _server.WaitForExitAsync();
+            await _server.DisposeAsync();
+        }
+
+        Directory.Delete(_directory, recursive: true);
+    }
+
+    private string Data => Path.Combine(_directory, "data");
+
+    private async Task StartServerAsync()
+    {
+        string[] arguments =
+        [
+            "-D", Data, "-k", _directory, "-p", Port.ToString(CultureInfo.InvariantCulture), "-c", "listen_addresses=", "-c", "fsync=off",
+            "-c", "full_page_writes=off", "-c", "max_connections=200", "-c", "max_wal_size=4GB",
+        ];
+        var (program, all) = AsPostgres("postgres", arguments);
+        _server = ProgramProcess.Start(program, all);
+        for (var attempt = 0; attempt < 300; attempt++)
+        {
+            try
+            {
+                await using var connection = new NpgsqlConnection(ConnectionString());
+                await connection.OpenAsync();
+                return;
+            }
+            catch (NpgsqlException)
+            {
+                await Task.Delay(100);
+            }
+        }
+
+        throw new TimeoutException($"PostgreSQL did not start:\n{_server.Output}");
+    }
+
+    private Task<CommandResult> RunAsPostgresAsync(string program, params string[] arguments)
+    {
+        var (command, all) = AsPostgres(program, arguments);
+        return CommandLine.RunAsync(command, all, timeout: TimeSpan.FromMinutes(2));
+    }
+
+    private (string Program, string[] Arguments) AsPostgres(string program, string[] arguments)
+    {
+        var path = Path.Combine(_binaries, program);
+        return Environment.IsPrivilegedProcess
+            ? ("setpriv", ["--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig=QUIT", path, .. arguments])
+            : ("setpriv", ["--pdeathsig=QUIT", path, .. arguments]);
+    }
+
+    private static string FindBinaries()
+    {
+        var debian = Directory.Exists("/usr/lib/postgresql")
+            ? Directory.GetDirectories("/usr/lib/postgresql").OrderByDescending(static version => version, StringComparer.Ordinal).Select(static version => Path.Combine(version, "bin"))
+            : [];
+        var path = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':');
+        return debian.Concat(path).FirstOrDefault(static directory => File.Exists(Path.Combine(directory, "initdb")))
+            ?? throw new InvalidOperationException("PostgreSQL's server programs are not installed; 'make test' installs them.");
+    }
+}

@@ -1,0 +1,202 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+
+namespace Tunnel.Testing;
+
+/// <summary>
+/// One of our programs, or any other, as a real process. What it writes is kept (bounded), and its JSON log lines can be waited for.
+/// </summary>
+public sealed class ProgramProcess : IAsyncDisposable
+{
+    private const int KeptLines = 20_000;
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private readonly Process _process;
+    private readonly List<string> _lines = [];
+    private readonly List<(Func<LogEvent, bool> Which, TaskCompletionSource<LogEvent> Seen)> _waiting = [];
+
+    private ProgramProcess(Process process)
+    {
+        _process = process;
+    }
+
+    /// <summary>The process id.</summary>
+    public int Id => _process.Id;
+
+    /// <summary>All lines it wrote so far.</summary>
+    public string Output
+    {
+        get
+        {
+            lock (_lines)
+            {
+                return string.Join('\n', _lines);
+            }
+        }
+    }
+
+    /// <summary>Starts a program.</summary>
+    /// <param name="program">One of <c>tunnel-ingress</c>, <c>tunnel-connector</c>, <c>tunnel-pooler</c>, or a path.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <param name="environment">Variables on top of ours.</param>
+    public static ProgramProcess Start(string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null)
+    {
+        var process = new Process { StartInfo = CommandLine.StartInfo(program, arguments, environment) };
+        var started = new ProgramProcess(process);
+        process.OutputDataReceived += (_, line) => started.OnLine(line.Data);
+        process.ErrorDataReceived += (_, line) => started.OnLine(line.Data);
+        process.Start();
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        return started;
+    }
+
+    /// <summary>Waits for a log event, written already or yet to come.</summary>
+    /// <param name="name">The event's name.</param>
+    /// <param name="which">Which of that name; any by default.</param>
+    /// <exception cref="TimeoutException">It did not come within 30 s; the message holds the log's tail.</exception>
+    public async Task<LogEvent> WaitForAsync(string name, Func<LogEvent, bool>? which = null)
+    {
+        bool Fits(LogEvent seen) => seen.Name == name && (which is null || which(seen));
+        var waiter = new TaskCompletionSource<LogEvent>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_lines)
+        {
+            if (Events().FirstOrDefault(Fits) is { } seen)
+            {
+                return seen;
+            }
+
+            _waiting.Add((Fits, waiter));
+        }
+
+        try
+        {
+            return await waiter.Task.WaitAsync(Patience);
+        }
+        catch (TimeoutException exception)
+        {
+            throw new TimeoutException($"{_process.StartInfo.FileName} did not log {name} within {Patience.TotalSeconds} s. It wrote:\n{Tail()}", exception);
+        }
+    }
+
+    /// <summary>How often an event has been logged so far.</summary>
+    public int Count(string name, Func<LogEvent, bool>? which = null)
+    {
+        lock (_lines)
+        {
+            return Events().Count(seen => seen.Name == name && (which is null || which(seen)));
+        }
+    }
+
+    /// <summary>Sends a signal: TERM, KILL, STOP, CONT, HUP, INT.</summary>
+    public async Task SignalAsync(string signal) =>
+        await CommandLine.RunAsync("kill", [$"-{signal}", Id.ToString(CultureInfo.InvariantCulture)]);
+
+    /// <summary>Waits for the end.</summary>
+    /// <returns>The exit code.</returns>
+    public async Task<int> WaitForExitAsync(TimeSpan? timeout = null)
+    {
+        using var limit = new CancellationTokenSource(timeout ?? Patience);
+        try
+        {
+            await _process.WaitForExitAsync(limit.Token);
+            return _process.ExitCode;
+        }
+        catch (OperationCanceledException exception)
+        {
+            throw new TimeoutException($"{_process.StartInfo.FileName} did not end. It wrote:\n{Tail()}", exception);
+        }
+    }
+
+    /// <summary>Resident memory in bytes.</summary>
+    public long ResidentBytes
+    {
+        get
+        {
+            _process.Refresh();
+            return _process.WorkingSet64;
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill(entireProcessTree: true);
+            await _process.WaitForExitAsync();
+        }
+
+        _process.Dispose();
+    }
+
+    private string Tail()
+    {
+        lock (_lines)
+        {
+            return string.Join('\n', _lines.TakeLast(40));
+        }
+    }
+
+    private void OnLine(string? line)
+    {
+        if (line is null)
+        {
+            return;
+        }
+
+        lock (_lines)
+        {
+            if (_lines.Count < KeptLines)
+            {
+                _lines.Add(line);
+            }
+
+            if (LogEvent.TryParse(line) is { } seen)
+            {
+                foreach (var (which, waiter) in _waiting.ToArray())
+                {
+                    if (which(seen))
+                    {
+                        waiter.TrySetResult(seen);
+                    }
+                }
+
+                _waiting.RemoveAll(static waiting => waiting.Seen.Task.IsCompleted);
+            }
+        }
+    }
+
+    private IEnumerable<LogEvent> Events() => _lines.Select(LogEvent.TryParse).OfType<LogEvent>();
+}
+
+/// <summary>A JSON log line.</summary>
+/// <param name="Name">The event's name.</param>
+/// <param name="Properties">All of the line.</param>
+public sealed record LogEvent(string Name, JsonElement Properties)
+{
+    /// <summary>A property as text; empty when the line does not have it.</summary>
+    public string this[string property] => Properties.TryGetProperty(property, out var value) ? value.ToString() : "";
+
+    internal static LogEvent? TryParse(string line)
+    {
+        if (!line.StartsWith('{'))
+        {
+            return null;
+        }
+
+        try
+        {
+            using var document = JsonDocument.Parse(line);
+            return document.RootElement.TryGetProperty("EventId", out var id) && id.TryGetProperty(nameof(Name), out var name)
+                ? new LogEvent(name.ToString(), document.RootElement.Clone())
+                : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+}
