@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using Tunnel.Bench.Contenders;
 using Tunnel.Bench.Measures;
 using Tunnel.Bench.Processes;
@@ -8,24 +10,64 @@ namespace Tunnel.Bench;
 /// <summary>Runs the rounds. Each measure visits all contenders before the next one begins, in an order that rotates from round to round.</summary>
 internal sealed class Bench(BenchOptions options, Pgbench pgbench, Samples samples)
 {
+    /// <summary>Lets the processes compile what is hot before anything is measured, as a server that has been up for a minute has.</summary>
+    public async Task WarmUpAsync(IReadOnlyList<Contender> contenders, CancellationToken cancellationToken)
+    {
+        foreach (var contender in contenders.Where(contender => contender.Processes.Count > 0))
+        {
+            await AttemptAsync(contender, "warming up", UseAsync, cancellationToken);
+        }
+    }
+
     public async Task RunRoundAsync(int round, IReadOnlyList<Contender> contenders, CancellationToken cancellationToken)
     {
         Contender[] order = [.. contenders.Skip(round % contenders.Count), .. contenders.Take(round % contenders.Count)];
-        Func<Contender, CancellationToken, Task>[] measures = [OneClientAsync, SixteenClientsAsync, ConnectionsAsync, BulkAsync];
-        foreach (var measure in measures)
+        (string Name, Func<Contender, CancellationToken, Task> Run)[] measures =
+        [
+            ("pgbench with 1 client", OneClientAsync), ("pgbench with 16 clients", SixteenClientsAsync), ("connections", ConnectionsAsync),
+            ("upload", UploadAsync), ("download", DownloadAsync),
+        ];
+        foreach (var (name, run) in measures)
         {
             foreach (var contender in order)
             {
-                await measure(contender, cancellationToken);
+                await AttemptAsync(contender, name, run, cancellationToken);
             }
         }
     }
 
-    public async Task MeasureIdleAsync(Contender contender, CancellationToken cancellationToken)
+    public Task MeasureIdleAsync(Contender contender, CancellationToken cancellationToken) =>
+        AttemptAsync(contender, "idle streams", IdleAsync, cancellationToken);
+
+    private async Task AttemptAsync(Contender contender, string name, Func<Contender, CancellationToken, Task> run, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await run(contender, cancellationToken);
+        }
+        catch (Exception exception) when (
+            exception is InvalidOperationException or TimeoutException or IOException or SocketException
+            || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            // Losing a connection is a result too; hiding it, or losing the whole run over it, would both be wrong.
+            var failure = $"{contender.Name}, {name}: {exception.Message}";
+            samples.Failures.Add(failure);
+            await Console.Error.WriteLineAsync($"  FAILED {failure}");
+        }
+    }
+
+    private async Task IdleAsync(Contender contender, CancellationToken cancellationToken)
     {
         var byProcess = await IdleMemory.MeasureAsync(contender, options.IdleStreams, cancellationToken);
         samples.Add(contender.Name, Metric.IdleMemory, byProcess.Values.Sum());
         await Console.Error.WriteLineAsync($"  {contender.Name}: {string.Join(", ", byProcess.Select(process => $"{process.Key} {process.Value:0.0} KiB"))} per idle stream");
+    }
+
+    private async Task UseAsync(Contender contender, CancellationToken cancellationToken)
+    {
+        await pgbench.RunAsync(contender.Postgres, clients: 16, options.PgbenchSeconds, cancellationToken);
+        await BulkTransfer.UploadAsync(contender.Raw, options.BulkSeconds, cancellationToken);
+        await BulkTransfer.DownloadAsync(contender.Raw, options.BulkSeconds, cancellationToken);
     }
 
     private async Task OneClientAsync(Contender contender, CancellationToken cancellationToken)
@@ -51,17 +93,21 @@ internal sealed class Bench(BenchOptions options, Pgbench pgbench, Samples sampl
     private async Task ConnectionsAsync(Contender contender, CancellationToken cancellationToken) =>
         samples.Add(contender.Name, Metric.Connections, await pgbench.ConnectAsync(contender.Postgres, clients: 4, options.ConnectSeconds, cancellationToken));
 
-    private async Task BulkAsync(Contender contender, CancellationToken cancellationToken)
+    private Task UploadAsync(Contender contender, CancellationToken cancellationToken) =>
+        BulkAsync(contender, BulkTransfer.UploadAsync, Metric.Upload, Metric.CpuUpload, cancellationToken);
+
+    private Task DownloadAsync(Contender contender, CancellationToken cancellationToken) =>
+        BulkAsync(contender, BulkTransfer.DownloadAsync, Metric.Download, Metric.CpuDownload, cancellationToken);
+
+    private async Task BulkAsync(
+        Contender contender, Func<EndPoint, int, CancellationToken, Task<BulkResult>> transfer, Metric speed, Metric cpu, CancellationToken cancellationToken)
     {
         var before = ProcessUsage.CpuSeconds(contender.Processes);
-        var upload = await BulkTransfer.UploadAsync(contender.Raw, options.BulkSeconds, cancellationToken);
-        var download = await BulkTransfer.DownloadAsync(contender.Raw, options.BulkSeconds, cancellationToken);
-        samples.Add(contender.Name, Metric.Upload, upload.MebibytesPerSecond);
-        samples.Add(contender.Name, Metric.Download, download.MebibytesPerSecond);
+        var result = await transfer(contender.Raw, options.BulkSeconds, cancellationToken);
+        samples.Add(contender.Name, speed, result.MebibytesPerSecond);
         if (contender.Processes.Count > 0)
         {
-            var gibibytes = (upload.Bytes + download.Bytes) / (1024.0 * 1024 * 1024);
-            samples.Add(contender.Name, Metric.CpuBulk, (ProcessUsage.CpuSeconds(contender.Processes) - before) / gibibytes);
+            samples.Add(contender.Name, cpu, (ProcessUsage.CpuSeconds(contender.Processes) - before) / (result.Bytes / (1024.0 * 1024 * 1024)));
         }
     }
 }

@@ -3,7 +3,6 @@ using System.Runtime.InteropServices;
 using Tunnel.Bench;
 using Tunnel.Bench.Contenders;
 using Tunnel.Bench.Measures;
-using Tunnel.Bench.Processes;
 using Tunnel.Bench.Reporting;
 
 BenchOptions options;
@@ -25,14 +24,13 @@ using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
 var work = Directory.CreateTempSubdirectory("tunnel-bench-").FullName;
 try
 {
-    await RunAsync(work, stopping.Token);
-    return 0;
+    return await RunAsync(work, stopping.Token) ? 0 : 1;
 }
 catch (OperationCanceledException) when (stopping.IsCancellationRequested)
 {
     return 130;
 }
-catch (Exception exception) when (exception is InvalidOperationException or TimeoutException or IOException)
+catch (Exception exception) when (exception is InvalidOperationException or TimeoutException or IOException or System.Net.Sockets.SocketException)
 {
     await Console.Error.WriteLineAsync($"tunnel-bench: {exception.Message}");
     return 1;
@@ -48,7 +46,7 @@ void Stop(PosixSignalContext context)
     stopping.Cancel();
 }
 
-async Task RunAsync(string directory, CancellationToken cancellationToken)
+async Task<bool> RunAsync(string directory, CancellationToken cancellationToken)
 {
     var watch = Stopwatch.StartNew();
     var checkout = Environment.GetEnvironmentVariable("TUNNEL_CHECKOUT") ?? Directory.GetCurrentDirectory();
@@ -77,6 +75,8 @@ async Task RunAsync(string directory, CancellationToken cancellationToken)
             new Contender(Contender.Base, "client → target", database.TcpEndPoint, raw.TcpEndPoint, []),
             .. all.OfType<Contender>().Where(contender => IsWanted(contender.Name)),
         ];
+        await Console.Error.WriteLineAsync($"{watch.Elapsed:mm\\:ss} warming up");
+        await bench.WarmUpAsync(contenders, cancellationToken);
         for (var round = 0; round < options.Rounds; round++)
         {
             await Console.Error.WriteLineAsync($"{watch.Elapsed:mm\\:ss} round {round + 1} of {options.Rounds}");
@@ -98,6 +98,8 @@ async Task RunAsync(string directory, CancellationToken cancellationToken)
         await JsonReport.WriteAsync(file, samples, contenders, environment, options, cancellationToken);
         await Console.Error.WriteLineAsync($"Every sample is in {file}");
     }
+
+    return samples.Failures.Count == 0;
 
     Task<TunnelChain> StartChainAsync(string name) =>
         TunnelChain.StartAsync(checkout, Path.Combine(directory, name), database.TcpEndPoint, raw.TcpEndPoint, cancellationToken);

@@ -15,7 +15,7 @@ internal static class IdleMemory
     private const int WarmUpStreams = 100;
     private const int OpenAtOnce = 16;
 
-    private static readonly TimeSpan Settle = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan Settle = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     /// <returns>KiB per stream, by process.</returns>

@@ -15,10 +15,11 @@ internal sealed record Metric(string Key, string Title, string Unit, bool HasRat
     public static readonly Metric Cpu16 = new("cpu_us_per_transaction_16", "… processor time on the way, per transaction", "µs", HasRatio: false);
     public static readonly Metric Connections = new("connections", "pgbench -S -C, 4 clients: connections per second", "/s");
     public static readonly Metric Upload = new("upload", "One stream, application to target", "MiB/s");
+    public static readonly Metric CpuUpload = new("cpu_s_per_gib_upload", "… processor time on the way", "s/GiB", HasRatio: false);
     public static readonly Metric Download = new("download", "One stream, target to application", "MiB/s");
-    public static readonly Metric CpuBulk = new("cpu_s_per_gib", "… processor time on the way, both directions", "s/GiB", HasRatio: false);
+    public static readonly Metric CpuDownload = new("cpu_s_per_gib_download", "… processor time on the way", "s/GiB", HasRatio: false);
     public static readonly Metric IdleMemory = new("idle_kib_per_stream", "Memory per idle stream, all processes on the way", "KiB", HasRatio: false);
 
     public static IReadOnlyList<Metric> All { get; } =
-        [Latency1, Tail1, Throughput16, Latency16, Tail16, Cpu16, Connections, Upload, Download, CpuBulk, IdleMemory];
+        [Latency1, Tail1, Throughput16, Latency16, Tail16, Cpu16, Connections, Upload, CpuUpload, Download, CpuDownload, IdleMemory];
 }

@@ -16,6 +16,7 @@ internal static class JsonReport
         {
             environment,
             options,
+            samples.Failures,
             metrics = Metric.All.Select(metric => new { metric.Key, metric.Title, metric.Unit }),
             contenders = contenders.Select(contender => new
             {

@@ -29,6 +29,14 @@ internal static class MarkdownReport
             text.AppendLine(CultureInfo.InvariantCulture, $"- {contender.Name}: {contender.Way}");
         }
 
+        if (samples.Failures.Count > 0)
+        {
+            text.AppendLine();
+            text.AppendLine("What failed, and is in no number above:");
+            text.AppendLine();
+            samples.Failures.ForEach(failure => text.AppendLine(CultureInfo.InvariantCulture, $"- {failure}"));
+        }
+
         return text.ToString();
     }
 

@@ -10,6 +10,9 @@ internal sealed class Samples
 {
     private readonly Dictionary<(string Contender, string Metric), List<double>> _values = [];
 
+    /// <summary>Gets what went wrong, one line each. A contender that fails is measured on, and the run ends with a failure.</summary>
+    public List<string> Failures { get; } = [];
+
     public void Add(string contender, Metric metric, double value)
     {
         if (!_values.TryGetValue((contender, metric.Key), out var values))
