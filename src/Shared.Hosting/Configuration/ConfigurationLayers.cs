@@ -40,7 +40,7 @@ public sealed class ConfigurationLayers(string environmentPrefix, string? file, 
         lower.AddEnvironmentVariables(environmentPrefix);
         var lists = flags.Select(flag => flag.Key.Split(':')[0]).Where(IsList).ToHashSet(StringComparer.OrdinalIgnoreCase);
         var kept = lower.Build().AsEnumerable().Where(pair => !lists.Contains(pair.Key.Split(':')[0]) && pair.Value is not null);
-        return new ConfigurationBuilder().AddInMemoryCollection(kept.Concat(flags)).Build();
+        return new ConfigurationBuilder().AddInMemoryCollection(kept).AddInMemoryCollection(flags).Build();
     }
 
     private bool IsList(string key) => flags.Any(flag => flag.Key.StartsWith($"{key}:0", StringComparison.OrdinalIgnoreCase));

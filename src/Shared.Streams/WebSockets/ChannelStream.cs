@@ -14,8 +14,10 @@ namespace Shared.Streams.WebSockets;
 public sealed class ChannelStream : WebSocketDuplexStream
 {
     /// <summary>Takes over an open WebSocket; nobody else may use it any more.</summary>
-    public ChannelStream(WebSocket webSocket)
-        : base(webSocket)
+    /// <param name="webSocket">The open WebSocket.</param>
+    /// <param name="connectionClosed">On a web server, cancelled when the connection is gone.</param>
+    public ChannelStream(WebSocket webSocket, CancellationToken connectionClosed = default)
+        : base(webSocket, connectionClosed)
     {
     }
 

@@ -10,12 +10,15 @@ namespace Shared.Streams.WebSockets;
 public sealed class DataChannel : IDisposable
 {
     private readonly WebSocket _webSocket;
+    private readonly CancellationToken _connectionClosed;
     private bool _becameStream;
 
     /// <summary>Takes over an open WebSocket.</summary>
-    public DataChannel(WebSocket webSocket)
+    /// <param name="webSocket">The open WebSocket.</param>
+    /// <param name="connectionClosed">On a web server, cancelled when the connection is gone.</param>
+    public DataChannel(WebSocket webSocket, CancellationToken connectionClosed = default)
     {
-        _webSocket = webSocket;
+        (_webSocket, _connectionClosed) = (webSocket, connectionClosed);
     }
 
     /// <summary>Sends a message.</summary>
@@ -36,7 +39,7 @@ public sealed class DataChannel : IDisposable
     public ChannelStream ToStream()
     {
         _becameStream = true;
-        return new ChannelStream(_webSocket);
+        return new ChannelStream(_webSocket, _connectionClosed);
     }
 
     /// <summary>Cuts the channel; does nothing once it is a stream.</summary>

@@ -18,8 +18,9 @@ public sealed class RawWebSocketStream : WebSocketDuplexStream
     /// <param name="webSocket">The open WebSocket.</param>
     /// <param name="closeTimeout">How long the peer may take to answer our Close frame before its direction counts as ended.</param>
     /// <param name="time">The clock of that wait.</param>
-    public RawWebSocketStream(WebSocket webSocket, TimeSpan closeTimeout, TimeProvider time)
-        : base(webSocket)
+    /// <param name="connectionClosed">On a web server, cancelled when the connection is gone.</param>
+    public RawWebSocketStream(WebSocket webSocket, TimeSpan closeTimeout, TimeProvider time, CancellationToken connectionClosed = default)
+        : base(webSocket, connectionClosed)
     {
         _closeTimeout = closeTimeout;
         _time = time;
@@ -55,9 +56,12 @@ public sealed class RawWebSocketStream : WebSocketDuplexStream
         }
     }
 
-    // An abort has no frame of its own; the lost connection says it.
-    private protected override ValueTask SayAbortAsync(StreamAbort reason, CancellationToken cancellationToken) =>
-        ValueTask.CompletedTask;
+    // An abort has no frame of its own; the cut connection says it.
+    private protected override ValueTask SayAbortAsync(StreamAbort reason, CancellationToken cancellationToken)
+    {
+        WebSocket.Abort();
+        return ValueTask.CompletedTask;
+    }
 
     private protected override Signal OnText(ReadOnlySpan<byte> utf8) =>
         throw Broken(new StreamAbort(AbortCode.ProtocolError, "a text message; only binary messages carry bytes here"));

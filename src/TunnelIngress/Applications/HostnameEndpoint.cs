@@ -100,6 +100,8 @@ internal sealed class HostnameEndpoint(AccessCheck access, StateWatcher state, S
             KeepAliveInterval = TunnelProtocol.DataKeepAlive,
             KeepAliveTimeout = Timeout.InfiniteTimeSpan,
         });
-        return speaksProtocol ? new ChannelStream(webSocket) : new RawWebSocketStream(webSocket, CloseTimeout, time);
+        return speaksProtocol
+            ? new ChannelStream(webSocket, context.RequestAborted)
+            : new RawWebSocketStream(webSocket, CloseTimeout, time, context.RequestAborted);
     }
 }

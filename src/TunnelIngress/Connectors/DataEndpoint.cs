@@ -35,7 +35,7 @@ internal sealed class DataEndpoint(AccessCheck access, ConnectorRegistry registr
             KeepAliveInterval = TunnelProtocol.DataKeepAlive,
             KeepAliveTimeout = Timeout.InfiniteTimeSpan,
         });
-        var parked = new ParkedChannel(new DataChannel(webSocket));
+        var parked = new ParkedChannel(new DataChannel(webSocket, context.RequestAborted));
         await using var lost = context.RequestAborted.Register(() => session.Forget(parked));
         if (session.TryPark(parked))
         {

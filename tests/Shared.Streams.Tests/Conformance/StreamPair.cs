@@ -1,20 +1,21 @@
 namespace Shared.Streams.Tests.Conformance;
 
-/// <summary>The two ends of one stream, and whatever else has to be cleaned up with them.</summary>
-public sealed class StreamPair(DuplexStream near, DuplexStream far, Func<Task>? cleanUp = null) : IAsyncDisposable
+/// <summary>Two connected ends and whatever keeps them connected.</summary>
+public sealed class StreamPair(DuplexStream left, DuplexStream right, params IAsyncDisposable[] holders) : IAsyncDisposable
 {
-    public DuplexStream Near { get; } = near;
+    public DuplexStream Left => left;
 
-    public DuplexStream Far { get; } = far;
-
-    public StreamPair Swapped() => new(Far, Near, cleanUp);
+    public DuplexStream Right => right;
 
     public async ValueTask DisposeAsync()
     {
-        await Task.WhenAll(Near.DisposeAsync().AsTask(), Far.DisposeAsync().AsTask());
-        if (cleanUp is not null)
+        left.Abort(new StreamAbort(AbortCode.Dropped));
+        right.Abort(new StreamAbort(AbortCode.Dropped));
+        await left.DisposeAsync();
+        await right.DisposeAsync();
+        foreach (var holder in holders)
         {
-            await cleanUp();
+            await holder.DisposeAsync();
         }
     }
 }

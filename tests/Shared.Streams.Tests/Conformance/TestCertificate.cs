@@ -1,29 +1,16 @@
 using System.Net;
-using System.Net.Security;
-using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Shared.Streams.Dialing;
 
-namespace Shared.Streams.Tests;
+namespace Shared.Streams.Tests.Conformance;
 
-/// <summary>A certificate for localhost that was made for this run, and TLS options that trust it and nothing else.</summary>
+/// <summary>A self-signed certificate for localhost, and the trust in it.</summary>
 internal static class TestCertificate
 {
     public static X509Certificate2 Localhost { get; } = Create();
 
-    public static SslServerAuthenticationOptions ServerOptions() => new() { ServerCertificate = Localhost };
-
-    public static SslClientAuthenticationOptions ClientOptions(SslProtocols protocols = SslProtocols.None) => new()
-    {
-        TargetHost = "localhost",
-        EnabledSslProtocols = protocols,
-        CertificateChainPolicy = new X509ChainPolicy
-        {
-            TrustMode = X509ChainTrustMode.CustomRootTrust,
-            CustomTrustStore = { Localhost },
-            RevocationMode = X509RevocationMode.NoCheck,
-        },
-    };
+    public static CertificateTrust Trust { get; } = CreateTrust();
 
     private static X509Certificate2 Create()
     {
@@ -35,5 +22,19 @@ internal static class TestCertificate
         request.CertificateExtensions.Add(names.Build());
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
         return request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+    }
+
+    private static CertificateTrust CreateTrust()
+    {
+        var path = Path.Combine(Path.GetTempPath(), $"trust-{Guid.NewGuid():N}.pem");
+        File.WriteAllText(path, Localhost.ExportCertificatePem());
+        try
+        {
+            return CertificateTrust.FromFile(path);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
     }
 }
