@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Security.Cryptography;
 using System.Text;
 using TunnelIngress.State;
@@ -27,15 +28,15 @@ internal enum Denial
 }
 
 /// <summary>
-/// Checks a client id and secret against the state. The work is the same whatever is wrong: one hash, and a constant-time comparison
-/// with each valid secret, or with a made-up one. Safe for concurrent use.
+/// Checks a client id and secret against the state. The work is the same whatever is wrong: one hash, and as many constant-time
+/// comparisons as a token may have secrets, with made-up ones where it has fewer. Safe for concurrent use.
 /// </summary>
 internal static class AccessGate
 {
     private const int MaxHeaderLength = 128;
     private const int MaxUtf8Length = MaxHeaderLength * 3;
 
-    private static readonly byte[] NobodysHash = RandomNumberGenerator.GetBytes(SHA256.HashSizeInBytes);
+    private static readonly ImmutableArray<byte> NobodysHash = [.. RandomNumberGenerator.GetBytes(SHA256.HashSizeInBytes)];
 
     /// <summary>The token, or null and why.</summary>
     public static Token? Authenticate(string clientId, string clientSecret, StateSnapshot state, DateTimeOffset now, out Denial denial)
@@ -50,7 +51,8 @@ internal static class AccessGate
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
         SHA256.HashData(utf8[..Encoding.UTF8.GetBytes(clientSecret, utf8)], hash);
         var token = state.Tokens.GetValueOrDefault(clientId);
-        var matches = token is null ? CryptographicOperations.FixedTimeEquals(hash, NobodysHash) & false : MatchesAny(token, hash, now);
+        var matches = MatchesAny(token?.Secrets ?? [], hash, now);
+        CryptographicOperations.ZeroMemory(utf8);
         denial = (token, matches) switch
         {
             (null, _) => Denial.Unknown,
@@ -61,13 +63,16 @@ internal static class AccessGate
         return denial == Denial.None ? token : null;
     }
 
-    private static bool MatchesAny(Token token, ReadOnlySpan<byte> hash, DateTimeOffset now)
+    private static bool MatchesAny(ImmutableArray<TokenSecret> secrets, ReadOnlySpan<byte> hash, DateTimeOffset now)
     {
         var matches = false;
-        foreach (var secret in token.Secrets)
+
+        // No early exit: the time must tell neither whether the id exists nor which version a guess came near to.
+        for (var i = 0; i < Math.Max(secrets.Length, TokenSecret.MaxValid); i++)
         {
-            // No early exit: the time must not tell which version a guess came near to.
-            matches |= CryptographicOperations.FixedTimeEquals(hash, secret.Hash.AsSpan()) & (secret.ValidUntil is not { } until || now < until);
+            var isSecret = i < secrets.Length;
+            var isEqual = CryptographicOperations.FixedTimeEquals(hash, (isSecret ? secrets[i].Hash : NobodysHash).AsSpan());
+            matches |= isEqual && isSecret && secrets[i].IsValidAt(now);
         }
 
         return matches;

@@ -1,65 +1,137 @@
+using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
-using System.Threading.RateLimiting;
 
 namespace TunnelIngress.Access;
 
 /// <summary>
-/// Bounds what refused tokens may cost: per address (IPv6: per /64) only so many are answered 403, and in all only so many are
-/// logged. A good token is never counted and never limited. Safe for concurrent use.
+/// Bounds what refused tokens may cost: per address (IPv6: per /64, the least a subscriber has) only so many are answered 403, and in
+/// all only so many are logged. A good token is never counted and never limited. Safe for concurrent use.
 /// </summary>
-internal sealed class FailedAccessLimiter : IAsyncDisposable
+internal sealed class FailedAccessLimiter
 {
-    private readonly PartitionedRateLimiter<IPAddress> _perAddress = PartitionedRateLimiter.Create<IPAddress, IPAddress>(
-        static address => RateLimitPartition.GetTokenBucketLimiter(NetworkOf(address), static _ => Bucket(burst: 30, perSecond: 5)));
+    public const int Burst = 30;
+    public const int PerSecond = 5;
+    public const int LogLinesPerSecond = 10;
+    public const int MaxAddresses = 16_384;
 
-    private readonly TokenBucketRateLimiter _log = new(Bucket(burst: 20, perSecond: 10));
+    private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(1);
+
+    private readonly TimeProvider _time;
+    private readonly Lock _lock = new();
+    private readonly Dictionary<(AddressFamily Family, ulong Network), Bucket> _addresses = [];
+    private readonly Bucket _log;
+
+    // All addresses that find the table full share this one.
+    private readonly Bucket _others;
+    private long _sweptAt;
+
+    public FailedAccessLimiter(TimeProvider time)
+    {
+        _time = time;
+        _sweptAt = time.GetTimestamp();
+        _log = new Bucket(LogLinesPerSecond, LogLinesPerSecond, _sweptAt);
+        _others = new Bucket(Burst, PerSecond, _sweptAt);
+    }
+
+    /// <summary>How many addresses are remembered: <see cref="MaxAddresses"/> at most.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _addresses.Count;
+            }
+        }
+    }
 
     /// <summary>Counts a refused token; false when its address has had too many.</summary>
     public bool TryCount(IPAddress address)
     {
-        using var lease = _perAddress.AttemptAcquire(address);
-        return lease.IsAcquired;
+        lock (_lock)
+        {
+            var now = _time.GetTimestamp();
+            return BucketOf(NetworkOf(address), now).TryTake(_time, now);
+        }
     }
 
     /// <summary>True when there is room for another log line.</summary>
     public bool MayLog()
     {
-        using var lease = _log.AttemptAcquire();
-        return lease.IsAcquired;
+        lock (_lock)
+        {
+            return _log.TryTake(_time, _time.GetTimestamp());
+        }
     }
 
-    /// <inheritdoc/>
-    public async ValueTask DisposeAsync()
-    {
-        await _perAddress.DisposeAsync();
-        await _log.DisposeAsync();
-    }
-
-    private static TokenBucketRateLimiterOptions Bucket(int burst, int perSecond) => new()
-    {
-        TokenLimit = burst,
-        TokensPerPeriod = perSecond,
-        ReplenishmentPeriod = TimeSpan.FromSeconds(1),
-        QueueLimit = 0,
-        AutoReplenishment = true,
-    };
-
-    private static IPAddress NetworkOf(IPAddress address)
+    private static (AddressFamily Family, ulong Network) NetworkOf(IPAddress address)
     {
         if (address.IsIPv4MappedToIPv6)
         {
-            return address.MapToIPv4();
-        }
-
-        if (address.AddressFamily != AddressFamily.InterNetworkV6)
-        {
-            return address;
+            address = address.MapToIPv4();
         }
 
         Span<byte> bytes = stackalloc byte[16];
+        bytes.Clear();
         address.TryWriteBytes(bytes, out _);
-        bytes[8..].Clear();
-        return new IPAddress(bytes);
+        return (address.AddressFamily, BinaryPrimitives.ReadUInt64BigEndian(bytes));
+    }
+
+    private Bucket BucketOf((AddressFamily Family, ulong Network) key, long now)
+    {
+        if (_addresses.TryGetValue(key, out var known))
+        {
+            return known;
+        }
+
+        if (_addresses.Count >= MaxAddresses)
+        {
+            ForgetIdle(now);
+        }
+
+        return _addresses.Count >= MaxAddresses ? _others : _addresses[key] = new Bucket(Burst, PerSecond, now);
+    }
+
+    /// <summary>A bucket that is full again is like a new one. At most once a second: it looks at the whole table.</summary>
+    private void ForgetIdle(long now)
+    {
+        if (_time.GetElapsedTime(_sweptAt, now) < SweepInterval)
+        {
+            return;
+        }
+
+        _sweptAt = now;
+        foreach (var (key, bucket) in _addresses)
+        {
+            if (bucket.IsFull(_time, now))
+            {
+                _addresses.Remove(key);
+            }
+        }
+    }
+
+    private sealed class Bucket(int burst, int perSecond, long now)
+    {
+        private double _tokens = burst;
+        private long _filledAt = now;
+
+        public bool TryTake(TimeProvider time, long at)
+        {
+            _tokens = TokensAt(time, at);
+            _filledAt = at;
+            if (_tokens < 1)
+            {
+                return false;
+            }
+
+            _tokens--;
+            return true;
+        }
+
+        public bool IsFull(TimeProvider time, long at) => TokensAt(time, at) >= burst;
+
+        private double TokensAt(TimeProvider time, long at) =>
+            Math.Min(burst, _tokens + (time.GetElapsedTime(_filledAt, at).TotalSeconds * perSecond));
     }
 }

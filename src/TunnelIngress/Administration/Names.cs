@@ -15,13 +15,16 @@ internal static partial class Names
     /// <summary>The form in which a hostname is kept: lower case, no trailing dot. Null when it is none (RFC 1123 section 2.1).</summary>
     public static string? NormalizeHostname(string hostname)
     {
-        var name = hostname.TrimEnd('.').ToLowerInvariant();
-        return name.Length is > 0 and <= MaxHostname && name.Split('.').All(label => Label().IsMatch(label)) ? name : null;
+        var name = (hostname.EndsWith('.') ? hostname[..^1] : hostname).ToLowerInvariant();
+        var labels = name.Split('.');
+
+        // A number at the end would make an IPv4 address a name.
+        return name.Length <= MaxHostname && labels.All(label => Label().IsMatch(label)) && !labels[^1].All(char.IsAsciiDigit) ? name : null;
     }
 
-    [GeneratedRegex("^[a-z0-9][a-z0-9-]{0,62}$", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"^[a-z0-9][a-z0-9-]{0,62}\z", RegexOptions.CultureInvariant)]
     private static partial Regex Name();
 
-    [GeneratedRegex("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\z", RegexOptions.CultureInvariant)]
     private static partial Regex Label();
 }

@@ -8,6 +8,8 @@ namespace TunnelIngress.Administration;
 /// <summary><c>tunnel-ingress token create|list|rotate|revoke</c>.</summary>
 internal static class TokenCommands
 {
+    private static readonly TimeSpan MaxOverlap = TimeSpan.FromDays(30);
+
     public static Command Create() => new("token", """
         Create, list, rotate and revoke service tokens.
 
@@ -41,6 +43,13 @@ internal static class TokenCommands
         {
             name, connect, access, expires, output,
         };
+        expires.Validators.Add(static result =>
+        {
+            if (result.Tokens is [var token, ..] && Durations.TryParse(token.Value, out var span) && span == TimeSpan.Zero)
+            {
+                result.AddError("--expires must be later than now, or the token is good for nothing.");
+            }
+        });
         command.Validators.Add(result =>
         {
             if ((result.GetValue(connect) is null) == (result.GetValue(access) is not { Length: > 0 }))
@@ -102,6 +111,13 @@ internal static class TokenCommands
     {
         var clientId = NameArguments.ClientId();
         var overlap = DurationOption("--overlap", "How long the old secret stays valid: 24h, 0s for not at all (24h)");
+        overlap.Validators.Add(static result =>
+        {
+            if (result.Tokens is [var token, ..] && Durations.TryParse(token.Value, out var span) && span > MaxOverlap)
+            {
+                result.AddError($"--overlap is {MaxOverlap.Days}d at most, not {token.Value}: an old secret has to end.");
+            }
+        });
         var output = OutputOption("Write the token to this file, in the place of the old one, instead of showing it");
         var command = new Command("rotate", """
             Give a token a new secret. The old one stays valid for an overlap; running streams are not cut.
@@ -127,7 +143,7 @@ internal static class TokenCommands
                 token.Scope,
                 result.GetValue(output),
                 replace: true,
-                () => context.Store.RotateTokenAsync(id, ClientSecret.Hash(secret), AdminContext.Time.GetUtcNow() + span, cancellationToken),
+                () => context.Store.RotateTokenAsync(id, ClientSecret.Hash(secret), AdminContext.Time.GetUtcNow(), span, cancellationToken),
                 cancellationToken);
         });
         return command;

@@ -10,7 +10,7 @@ internal static class TokenOutput
     private static readonly JsonSerializerOptions FileForm = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
     /// <summary>
-    /// Records the token and hands it out. With a file, the file is tried first: a token nobody could read must not exist.
+    /// Records the token and hands it out. With a file, the file is written first: a secret that nobody has must not come into force.
     /// </summary>
     public static async Task WriteAsync(
         AdminContext context, ServiceToken token, TokenScope scope, string? file, bool replace, Func<Task> record, CancellationToken cancellationToken)
@@ -33,23 +33,23 @@ internal static class TokenOutput
         }
 
         var content = JsonSerializer.SerializeToUtf8Bytes(token, FileForm);
-        if (replace)
+
+        // A rotation's file replaces the one in use, and only once the new secret is good.
+        var written = replace ? $"{file}.{Guid.NewGuid():N}.new" : file;
+        await PrivateFiles.WriteNewAsync(written, content, cancellationToken);
+        try
         {
             await record();
-            await PrivateFiles.ReplaceAsync(file, content, cancellationToken);
         }
-        else
+        catch
         {
-            await PrivateFiles.WriteNewAsync(file, content, cancellationToken);
-            try
-            {
-                await record();
-            }
-            catch
-            {
-                File.Delete(file);
-                throw;
-            }
+            File.Delete(written);
+            throw;
+        }
+
+        if (replace)
+        {
+            File.Move(written, file, overwrite: true);
         }
 
         await context.WriteAsync(

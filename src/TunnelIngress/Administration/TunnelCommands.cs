@@ -63,7 +63,7 @@ internal static class TunnelCommands
         AdminContext.Attach(command, async (context, result, cancellationToken) =>
         {
             var tunnel = result.GetRequiredValue(name);
-            await context.Store.RemoveTunnelAsync(tunnel, cancellationToken);
+            await context.Store.RemoveTunnelAsync(tunnel, AdminContext.Time.GetUtcNow(), cancellationToken);
             await context.WriteAsync(new { Removed = tunnel }, $"Tunnel '{tunnel}' removed.");
         });
         return command;

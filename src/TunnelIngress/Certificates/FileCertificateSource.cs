@@ -38,19 +38,20 @@ internal sealed class FileCertificateSource : ICertificateSource
 
     private void Look()
     {
-        var stamp = Stamp();
-        if (stamp == _stamp)
-        {
-            return;
-        }
-
-        _stamp = stamp;
         try
         {
+            var stamp = Stamp();
+            if (stamp == _stamp)
+            {
+                return;
+            }
+
+            _stamp = stamp;
             _context = Load();
         }
-        catch (IOException exception)
+        catch (Exception exception)
         {
+            // Whatever it is: an exception that leaves a timer's callback ends the process.
             _logger.CertificateRejected(_options.File!, exception.Message);
         }
     }
@@ -63,8 +64,7 @@ internal sealed class FileCertificateSource : ICertificateSource
         {
             leaf = LoadLeaf(chain);
         }
-        catch (Exception exception) when (exception is CryptographicException or UnauthorizedAccessException or FileNotFoundException
-            or DirectoryNotFoundException)
+        catch (Exception exception) when (exception is CryptographicException or ArgumentException or UnauthorizedAccessException or IOException)
         {
             throw new IOException($"The certificate in {_options.File} cannot be used: {exception.Message} The file must hold the PEM chain, with the private key in it or in --certificate-key, or be a PFX file.", exception);
         }
@@ -105,13 +105,20 @@ internal sealed class FileCertificateSource : ICertificateSource
         return head.AsSpan(0, count).Contains("-----BEGIN", StringComparison.Ordinal);
     }
 
-    /// <summary>What changes when a file is written or a link is pointed elsewhere.</summary>
-    private string Stamp() => string.Join('|', new[] { _options.File, _options.KeyFile, _options.PasswordFile }
-        .OfType<string>()
-        .Select(static path =>
+    /// <summary>What the files hold. Comparing that, not times, sees every kind of replacement: a rewrite, a rename, a link above the file.</summary>
+    private string Stamp() => string.Join('|', new[] { _options.File, _options.KeyFile, _options.PasswordFile }.OfType<string>().Select(HashOf));
+
+    private static string HashOf(string path)
+    {
+        try
         {
-            var file = new FileInfo(path);
-            var target = file.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? file;
-            return target.Exists ? $"{target.FullName}:{target.Length}:{target.LastWriteTimeUtc.Ticks}" : "absent";
-        }));
+            using var file = File.OpenRead(path);
+            return Convert.ToHexString(SHA256.HashData(file));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // Loading it says why.
+            return "unreadable";
+        }
+    }
 }

@@ -4,7 +4,8 @@ namespace TunnelIngress.State;
 
 /// <summary>
 /// Where tunnels, services and tokens are kept. Each change is one transaction, is durable before it returns, and makes the revision
-/// grow. Several processes may use one store at once. Safe for concurrent use.
+/// grow. Several processes may use one store at once. Safe for concurrent use. Any member throws <see cref="IOException"/> when the
+/// store cannot be read or written.
 /// </summary>
 internal interface IStateStore
 {
@@ -21,8 +22,8 @@ internal interface IStateStore
     /// <exception cref="StateException">The name is taken.</exception>
     Task AddTunnelAsync(Tunnel tunnel, CancellationToken cancellationToken);
 
-    /// <exception cref="StateException">It does not exist, or services or usable tokens still name it.</exception>
-    Task RemoveTunnelAsync(string name, CancellationToken cancellationToken);
+    /// <exception cref="StateException">It does not exist, or services or tokens usable at <paramref name="now"/> still name it.</exception>
+    Task RemoveTunnelAsync(string name, DateTimeOffset now, CancellationToken cancellationToken);
 
     /// <exception cref="StateException">Name or hostname is taken, or the tunnel does not exist.</exception>
     Task AddServiceAsync(Service service, CancellationToken cancellationToken);
@@ -34,9 +35,15 @@ internal interface IStateStore
     /// <exception cref="StateException">A tunnel or service of the scope does not exist.</exception>
     Task AddTokenAsync(Token token, CancellationToken cancellationToken);
 
-    /// <summary>Adds a newer secret; the ones before stay valid until <paramref name="oldValidUntil"/> at the latest.</summary>
-    /// <exception cref="StateException">The token does not exist or is revoked.</exception>
-    Task RotateTokenAsync(string clientId, ImmutableArray<byte> hash, DateTimeOffset oldValidUntil, CancellationToken cancellationToken);
+    /// <summary>
+    /// Adds a newer secret; the ones before stay valid for <paramref name="overlap"/> from <paramref name="now"/> at the longest, and
+    /// those that are valid no more are forgotten.
+    /// </summary>
+    /// <exception cref="StateException">
+    /// The token does not exist, is revoked or expired, or would have more than <see cref="TokenSecret.MaxValid"/> valid secrets.
+    /// </exception>
+    Task RotateTokenAsync(
+        string clientId, ImmutableArray<byte> hash, DateTimeOffset now, TimeSpan overlap, CancellationToken cancellationToken);
 
     /// <summary>Revokes a token for good; revoking it again changes nothing.</summary>
     /// <exception cref="StateException">It does not exist.</exception>

@@ -17,6 +17,13 @@ internal static class SqliteMigrations
     {
         var scripts = Scripts();
         var newest = scripts[^1].Number;
+
+        // An ordinary start finds nothing to do, and must not wait for the write lock to see that.
+        if (await connection.ExecuteScalarAsync<int>("PRAGMA user_version") == newest)
+        {
+            return;
+        }
+
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         var current = await connection.ExecuteScalarAsync<int>("PRAGMA user_version", transaction: transaction);
         if (current > newest)

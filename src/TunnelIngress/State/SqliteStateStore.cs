@@ -38,28 +38,34 @@ internal sealed class SqliteStateStore : IStateStore
         {
             PrivateFiles.CreateDirectory(_directory);
             PrivateFiles.CreateIfAbsent(Path);
-            await using var connection = await OpenAsync(cancellationToken);
-            await connection.ExecuteAsync("PRAGMA journal_mode = WAL");
-            await SqliteMigrations.ApplyAsync(connection, cancellationToken);
         }
-        catch (Exception exception) when (exception is SqliteException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             throw new IOException($"The state in {_directory} cannot be opened: {exception.Message} Choose another directory with --state.", exception);
         }
+
+        await WithConnectionAsync(
+            async connection =>
+            {
+                await connection.ExecuteAsync("PRAGMA journal_mode = WAL");
+                await SqliteMigrations.ApplyAsync(connection, cancellationToken);
+                return true;
+            },
+            cancellationToken);
     }
 
     /// <inheritdoc/>
-    public async Task<long> GetRevisionAsync(CancellationToken cancellationToken)
-    {
-        await using var connection = await OpenAsync(cancellationToken);
-        return await connection.ExecuteScalarAsync<long>("SELECT value FROM revision");
-    }
+    public Task<long> GetRevisionAsync(CancellationToken cancellationToken) =>
+        WithConnectionAsync(static connection => connection.ExecuteScalarAsync<long>("SELECT value FROM revision"), cancellationToken);
 
     /// <inheritdoc/>
-    public async Task<StateSnapshot> LoadAsync(CancellationToken cancellationToken)
+    public Task<StateSnapshot> LoadAsync(CancellationToken cancellationToken) => WithConnectionAsync(ReadAllAsync, cancellationToken);
+
+    private static async Task<StateSnapshot> ReadAllAsync(SqliteConnection connection)
     {
-        await using var connection = await OpenAsync(cancellationToken);
-        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+#pragma warning disable CA1849 // Only this overload can ask for a read transaction: the others take the write lock.
+        await using var transaction = connection.BeginTransaction(deferred: true);
+#pragma warning restore CA1849
         var revision = await connection.ExecuteScalarAsync<long>("SELECT value FROM revision", transaction: transaction);
         var tunnels = await connection.QueryAsync<TunnelRow>("SELECT name, created_at AS CreatedAt FROM tunnel", transaction: transaction);
         var services = await connection.QueryAsync<ServiceRow>(
@@ -99,15 +105,23 @@ internal sealed class SqliteStateStore : IStateStore
         cancellationToken);
 
     /// <inheritdoc/>
-    public Task RemoveTunnelAsync(string name, CancellationToken cancellationToken) => ChangeAsync(
+    public Task RemoveTunnelAsync(string name, DateTimeOffset now, CancellationToken cancellationToken) => ChangeAsync(
         async (connection, transaction) =>
         {
             var services = await connection.QueryAsync<string>("SELECT name FROM service WHERE tunnel = @name", new { name }, transaction);
             Require(!services.Any(), $"Tunnel '{name}' still owns services ({string.Join(", ", services)}). Remove them first with 'tunnel-ingress service remove'.");
             var usable = await connection.QueryAsync<string>(
-                "SELECT client_id FROM token WHERE connect_tunnel = @name AND revoked_at IS NULL", new { name }, transaction);
+                """
+                SELECT client_id FROM token
+                WHERE connect_tunnel = @name AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > @now)
+                """,
+                new { name, now = Milliseconds(now) },
+                transaction);
             Require(!usable.Any(), $"Tokens still connect tunnel '{name}' ({string.Join(", ", usable)}). Revoke them first with 'tunnel-ingress token revoke'.");
-            await connection.ExecuteAsync("UPDATE token SET connect_tunnel = NULL WHERE connect_tunnel = @name", new { name }, transaction);
+            // Only dead ones are left. They go with it: without their tunnel nobody could tell what they were for.
+            const string Dead = "(SELECT client_id FROM token WHERE connect_tunnel = @name)";
+            await connection.ExecuteAsync(
+                $"DELETE FROM token_secret WHERE client_id IN {Dead}; DELETE FROM token WHERE connect_tunnel = @name", new { name }, transaction);
             var removed = await connection.ExecuteAsync("DELETE FROM tunnel WHERE name = @name", new { name }, transaction);
             Require(removed == 1, $"There is no tunnel '{name}'. See 'tunnel-ingress tunnel list'.");
         },
@@ -166,19 +180,29 @@ internal sealed class SqliteStateStore : IStateStore
         cancellationToken);
 
     /// <inheritdoc/>
-    public Task RotateTokenAsync(string clientId, ImmutableArray<byte> hash, DateTimeOffset oldValidUntil, CancellationToken cancellationToken) => ChangeAsync(
+    public Task RotateTokenAsync(
+        string clientId, ImmutableArray<byte> hash, DateTimeOffset now, TimeSpan overlap, CancellationToken cancellationToken) => ChangeAsync(
         async (connection, transaction) =>
         {
             await RequireTokenAsync(connection, transaction, clientId);
-            var revoked = await connection.ExecuteScalarAsync<long?>(
-                "SELECT revoked_at FROM token WHERE client_id = @clientId", new { clientId }, transaction);
+            var of = new { clientId, now = Milliseconds(now), until = Milliseconds(now + overlap) };
+            var (revoked, expires) = await connection.QuerySingleAsync<(long?, long?)>(
+                "SELECT revoked_at, expires_at FROM token WHERE client_id = @clientId", of, transaction);
             Require(revoked is null, $"Token '{clientId}' is revoked; create a new one.");
-            await connection.ExecuteAsync(
-                "UPDATE token_secret SET valid_until = MIN(COALESCE(valid_until, @until), @until) WHERE client_id = @clientId",
-                new { clientId, until = Milliseconds(oldValidUntil) },
-                transaction);
+            Require(expires is not { } expiry || of.now < expiry, $"Token '{clientId}' is expired; create a new one.");
             var version = await connection.ExecuteScalarAsync<int>(
-                "SELECT MAX(version) + 1 FROM token_secret WHERE client_id = @clientId", new { clientId }, transaction);
+                "SELECT MAX(version) + 1 FROM token_secret WHERE client_id = @clientId", of, transaction);
+            await connection.ExecuteAsync(
+                """
+                UPDATE token_secret SET valid_until = MIN(COALESCE(valid_until, @until), @until) WHERE client_id = @clientId;
+                DELETE FROM token_secret WHERE client_id = @clientId AND valid_until <= @now
+                """,
+                of,
+                transaction);
+            var valid = await connection.ExecuteScalarAsync<int>("SELECT COUNT(*) FROM token_secret WHERE client_id = @clientId", of, transaction);
+            Require(
+                valid < TokenSecret.MaxValid,
+                $"Token '{clientId}' has {valid} valid secrets already. Wait until the overlap of one is over, or end all of them at once with --overlap 0s.");
             await InsertSecretAsync(connection, transaction, clientId, version, hash);
         },
         "",
@@ -198,36 +222,38 @@ internal sealed class SqliteStateStore : IStateStore
         cancellationToken);
 
     /// <summary>One change: begin (taking the write lock) → change → revision → commit.</summary>
-    private async Task ChangeAsync(Func<SqliteConnection, DbTransaction, Task> change, string conflict, CancellationToken cancellationToken)
+    private async Task ChangeAsync(Func<SqliteConnection, DbTransaction, Task> change, string conflict, CancellationToken cancellationToken) => await WithConnectionAsync(
+        async connection =>
+        {
+            await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+            try
+            {
+                await change(connection, transaction);
+            }
+            catch (SqliteException exception) when (exception.SqliteErrorCode == ConstraintViolation && conflict.Length > 0)
+            {
+                throw new StateException(conflict);
+            }
+
+            await connection.ExecuteAsync("UPDATE revision SET value = value + 1", transaction: transaction);
+            await transaction.CommitAsync(cancellationToken);
+            return true;
+        },
+        cancellationToken);
+
+    /// <summary>One piece of work on a connection of its own; SQLite's errors (locked, full, damaged) come out naming the file.</summary>
+    private async Task<T> WithConnectionAsync<T>(Func<SqliteConnection, Task<T>> work, CancellationToken cancellationToken)
     {
-        await using var connection = await OpenAsync(cancellationToken);
-        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         try
         {
-            await change(connection, transaction);
-        }
-        catch (SqliteException exception) when (exception.SqliteErrorCode == ConstraintViolation)
-        {
-            throw new StateException(conflict);
-        }
-
-        await connection.ExecuteAsync("UPDATE revision SET value = value + 1", transaction: transaction);
-        await transaction.CommitAsync(cancellationToken);
-    }
-
-    private async Task<SqliteConnection> OpenAsync(CancellationToken cancellationToken)
-    {
-        var connection = new SqliteConnection(_connectionString);
-        try
-        {
+            await using var connection = new SqliteConnection(_connectionString);
             await connection.OpenAsync(cancellationToken);
             await connection.ExecuteAsync("PRAGMA synchronous = FULL");
-            return connection;
+            return await work(connection);
         }
-        catch
+        catch (SqliteException exception)
         {
-            await connection.DisposeAsync();
-            throw;
+            throw new IOException($"The state in {Path} failed: {exception.Message}", exception);
         }
     }
 

@@ -11,4 +11,7 @@ internal static partial class StateLog
 
     [LoggerMessage(1002, LogLevel.Information, "The state can be read again", EventName = "StateReadableAgain")]
     public static partial void StateReadableAgain(this ILogger logger);
+
+    [LoggerMessage(1003, LogLevel.Error, "A reaction to state revision {Revision} failed", EventName = "StateReactionFailed")]
+    public static partial void StateReactionFailed(this ILogger logger, Exception exception, long revision);
 }

@@ -39,4 +39,10 @@ internal sealed record TokenScope(string? ConnectTunnel, ImmutableSortedSet<stri
 /// <param name="Version">1 for the first; each rotation adds one.</param>
 /// <param name="Hash">32 bytes.</param>
 /// <param name="ValidUntil">When a rotated secret stops working; null for the newest.</param>
-internal sealed record TokenSecret(int Version, ImmutableArray<byte> Hash, DateTimeOffset? ValidUntil);
+internal sealed record TokenSecret(int Version, ImmutableArray<byte> Hash, DateTimeOffset? ValidUntil)
+{
+    /// <summary>The most secrets of one token that may be valid at once: it bounds the work of one authentication.</summary>
+    public const int MaxValid = 5;
+
+    public bool IsValidAt(DateTimeOffset now) => ValidUntil is not { } until || now < until;
+}

@@ -1,5 +1,3 @@
-using Microsoft.Data.Sqlite;
-
 namespace TunnelIngress.State;
 
 /// <summary>
@@ -37,7 +35,7 @@ internal sealed class StateWatcher(IStateStore store, TimeProvider time, ILogger
                 await RefreshAsync(cancellationToken);
             }
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             // The ingress stops.
         }
@@ -51,7 +49,7 @@ internal sealed class StateWatcher(IStateStore store, TimeProvider time, ILogger
             {
                 _current = await store.LoadAsync(cancellationToken);
                 logger.StateChanged(_current.Revision, _current.Tunnels.Count, _current.Services.Count, _current.Tokens.Count);
-                Changed?.Invoke();
+                Announce();
             }
 
             if (_failing)
@@ -60,13 +58,29 @@ internal sealed class StateWatcher(IStateStore store, TimeProvider time, ILogger
                 logger.StateReadableAgain();
             }
         }
-        catch (Exception exception) when (exception is SqliteException or IOException)
+        catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
         {
-            // Once per outage, not twice a second.
+            // Whatever it was, watching must go on: a watcher that stops would keep revoked tokens alive. Told once per outage.
             if (!_failing)
             {
                 _failing = true;
                 logger.StateUnreadable(exception.Message);
+            }
+        }
+    }
+
+    /// <summary>A handler that fails must keep neither the others nor the next change from happening.</summary>
+    private void Announce()
+    {
+        foreach (var handler in Delegate.EnumerateInvocationList(Changed))
+        {
+            try
+            {
+                handler();
+            }
+            catch (Exception exception)
+            {
+                logger.StateReactionFailed(exception, _current.Revision);
             }
         }
     }

@@ -1,0 +1,233 @@
+using System.Text.Json;
+using TunnelIngress.State;
+using TunnelIngress.Tests.State;
+
+namespace TunnelIngress.Tests.Administration;
+
+/// <summary>The real program, from its command line to its exit code.</summary>
+public sealed class CommandTests : IDisposable
+{
+    private readonly TemporaryDirectory _directory = new();
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _directory.Dispose();
+
+    [Fact]
+    public async Task A_tunnel_a_service_and_tokens_are_made_listed_and_removed()
+    {
+        Assert.Contains("service add", (await DoAsync("tunnel", "add", "vpc")).Output, StringComparison.Ordinal);
+        await DoAsync("service", "add", "orders-db", "--hostname", "Orders-DB.Example.com.", "--tunnel", "vpc");
+        var token = await DoAsync("token", "create", "orders-app", "--access", "orders-db", "--expires", "90d");
+        Assert.Contains("tunnel_", token.Output, StringComparison.Ordinal);
+
+        Assert.Matches("vpc +orders-db", (await DoAsync("tunnel", "list")).Output);
+        Assert.Matches("orders-db +orders-db.example.com +vpc", (await DoAsync("service", "list")).Output);
+        Assert.Matches("orders-app +access orders-db +active", (await DoAsync("token", "list")).Output);
+
+        await DoAsync("service", "remove", "orders-db");
+        await DoAsync("tunnel", "remove", "vpc");
+        Assert.Empty((await JsonAsync("tunnel", "list")).EnumerateArray());
+    }
+
+    [Fact]
+    public async Task A_secret_is_shown_once_and_is_in_no_list()
+    {
+        await FillAsync();
+        var created = await JsonAsync("token", "create", "app", "--access", "orders-db");
+        var secret = created.GetProperty("clientSecret").GetString()!;
+        var rotated = await JsonAsync("token", "rotate", created.GetProperty("clientId").GetString()!);
+        var second = rotated.GetProperty("clientSecret").GetString()!;
+        Assert.NotEqual(secret, second);
+
+        foreach (var list in new[] { await DoAsync("token", "list"), await DoAsync("token", "list", "--json") })
+        {
+            Assert.Contains("app", list.Output, StringComparison.Ordinal);
+            Assert.DoesNotContain("tunnel_", list.Output, StringComparison.Ordinal);
+            Assert.DoesNotContain("hash", list.Output, StringComparison.OrdinalIgnoreCase);
+        }
+
+        var file = await File.ReadAllBytesAsync(new SqliteStateStore(_directory.Path).Path, Cancel);
+        Assert.Equal(-1, file.AsSpan().IndexOf(System.Text.Encoding.UTF8.GetBytes(secret)));
+    }
+
+    [Fact]
+    public async Task A_token_file_is_for_its_owner_alone_and_its_secret_is_not_shown()
+    {
+        await FillAsync();
+        var file = _directory.Combine("app.token");
+        var created = await DoAsync("token", "create", "app", "--access", "orders-db", "users-db", "--output", file);
+
+        var (id, secret) = await ReadTokenAsync(file);
+        Assert.Equal("600", TemporaryDirectory.Mode(file));
+        Assert.StartsWith("tunnel_", secret, StringComparison.Ordinal);
+        Assert.DoesNotContain(secret, created.Output + created.Error, StringComparison.Ordinal);
+        Assert.Contains(id, created.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Create_does_not_overwrite_a_file_and_makes_no_token_then()
+    {
+        await FillAsync();
+        var file = _directory.Combine("precious");
+        await File.WriteAllTextAsync(file, "precious", Cancel);
+
+        var refused = await RefusedAsync(1, "token", "create", "app", "--connect", "vpc", "--output", file);
+
+        Assert.Contains(file, refused.Error, StringComparison.Ordinal);
+        Assert.Equal("precious", await File.ReadAllTextAsync(file, Cancel));
+        Assert.Empty((await JsonAsync("token", "list")).EnumerateArray());
+    }
+
+    [Fact]
+    public async Task A_refused_create_leaves_no_file()
+    {
+        await FillAsync();
+        await RefusedAsync(1, "token", "create", "app", "--connect", "nowhere", "--output", _directory.Combine("app.token"));
+        Assert.Empty(Directory.GetFiles(_directory.Path, "*.token*"));
+    }
+
+    [Fact]
+    public async Task Rotate_replaces_the_file_and_keeps_the_old_secret_valid_for_a_day()
+    {
+        await FillAsync();
+        var file = _directory.Combine("app.token");
+        await DoAsync("token", "create", "app", "--access", "orders-db", "--output", file);
+        var (id, before) = await ReadTokenAsync(file);
+
+        await DoAsync("token", "rotate", id, "--output", file);
+
+        var (_, after) = await ReadTokenAsync(file);
+        Assert.NotEqual(before, after);
+        Assert.Equal("600", TemporaryDirectory.Mode(file));
+        Assert.Single(Directory.GetFiles(_directory.Path, "app.token*"));
+        var secrets = (await LoadAsync()).Tokens[id].Secrets;
+        Assert.Equal(2, secrets.Length);
+        Assert.InRange(secrets[1].ValidUntil!.Value, DateTimeOffset.UtcNow.AddHours(23), DateTimeOffset.UtcNow.AddHours(24));
+    }
+
+    [Fact]
+    public async Task Rotate_whose_file_cannot_be_written_changes_nothing()
+    {
+        await FillAsync();
+        var created = await JsonAsync("token", "create", "app", "--access", "orders-db");
+        var id = created.GetProperty("clientId").GetString()!;
+        var before = await LoadAsync();
+
+        await RefusedAsync(1, "token", "rotate", id, "--overlap", "0s", "--output", _directory.Combine("no/such/app.token"));
+
+        Assert.Equal(before.Revision, (await LoadAsync()).Revision);
+    }
+
+    [Fact]
+    public async Task Rotate_without_overlap_ends_the_old_secret_at_once_and_revoke_ends_all()
+    {
+        await FillAsync();
+        var id = (await JsonAsync("token", "create", "app", "--access", "orders-db")).GetProperty("clientId").GetString()!;
+        await DoAsync("token", "rotate", id, "--overlap", "0s");
+        Assert.Single((await LoadAsync()).Tokens[id].Secrets);
+
+        await DoAsync("token", "revoke", id);
+        Assert.Contains("revoked", (await DoAsync("token", "list")).Output, StringComparison.Ordinal);
+        Assert.Contains("revoked", (await RefusedAsync(1, "token", "rotate", id)).Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("tunnel add Bad_Name", "Bad_Name")]
+    [InlineData("tunnel add", "")]
+    [InlineData("tunnel frob", "frob")]
+    [InlineData("service add db --hostname 10.0.0.1 --tunnel vpc", "10.0.0.1")]
+    [InlineData("service add db --hostname db.example.com:443 --tunnel vpc", "db.example.com:443")]
+    [InlineData("service add db --tunnel vpc", "--hostname")]
+    [InlineData("token create app", "--connect")]
+    [InlineData("token create app --connect vpc --access orders-db", "--connect")]
+    [InlineData("token create app --connect vpc --expires soon", "soon")]
+    [InlineData("token create app --connect vpc --expires 0s", "--expires")]
+    [InlineData("token rotate x --overlap 1y", "1y")]
+    [InlineData("token rotate x --overlap 31d", "30d")]
+    [InlineData("tunnel list --frob", "--frob")]
+    public async Task A_wrong_command_line_is_a_usage_error_that_quotes_it(string line, string quoted) =>
+        Assert.Contains(quoted, (await RefusedAsync(2, line.Split(' '))).Error, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("tunnel add vpc", "'vpc'")]
+    [InlineData("tunnel remove vpc", "service remove")]
+    [InlineData("tunnel remove nowhere", "'nowhere'")]
+    [InlineData("service add db --hostname db.example.com --tunnel nowhere", "'nowhere'")]
+    [InlineData("service add other --hostname ORDERS-DB.example.com --tunnel vpc", "orders-db.example.com")]
+    [InlineData("service remove nothing", "'nothing'")]
+    [InlineData("token create app --access nothing", "'nothing'")]
+    [InlineData("token rotate nobody", "'nobody'")]
+    [InlineData("token revoke nobody", "'nobody'")]
+    public async Task A_refused_change_fails_with_one_line_that_names_the_cause(string line, string named)
+    {
+        await FillAsync();
+        var refused = await RefusedAsync(1, line.Split(' '));
+        Assert.Contains(named, refused.Error, StringComparison.Ordinal);
+        Assert.Single(refused.Error.TrimEnd().Split('\n'));
+    }
+
+    [Fact]
+    public async Task A_damaged_state_is_one_line_that_names_the_file()
+    {
+        var path = new SqliteStateStore(_directory.Path).Path;
+        await File.WriteAllTextAsync(path, new string('x', 10_000), Cancel);
+        var refused = await RefusedAsync(1, "tunnel", "list");
+        Assert.Contains(path, refused.Error, StringComparison.Ordinal);
+        Assert.Single(refused.Error.TrimEnd().Split('\n'));
+    }
+
+    [Theory]
+    [InlineData("tunnel")]
+    [InlineData("tunnel add")]
+    [InlineData("tunnel list")]
+    [InlineData("tunnel remove")]
+    [InlineData("service")]
+    [InlineData("service add")]
+    [InlineData("service list")]
+    [InlineData("service remove")]
+    [InlineData("token")]
+    [InlineData("token create")]
+    [InlineData("token list")]
+    [InlineData("token rotate")]
+    [InlineData("token revoke")]
+    public async Task Help_shows_an_example(string command)
+    {
+        var help = await Programs.RunAsync([.. command.Split(' '), "--help"]);
+        Assert.Equal(0, help.ExitCode);
+        Assert.Contains("Example", help.Output, StringComparison.Ordinal);
+        Assert.Contains($"tunnel-ingress {command}", help.Output, StringComparison.Ordinal);
+    }
+
+    private static async Task<(string Id, string Secret)> ReadTokenAsync(string file)
+    {
+        using var document = JsonDocument.Parse(await File.ReadAllTextAsync(file, Cancel));
+        return (document.RootElement.GetProperty("clientId").GetString()!, document.RootElement.GetProperty("clientSecret").GetString()!);
+    }
+
+    private async Task FillAsync() => await Samples.OpenFilledAsync(_directory.Path);
+
+    private async Task<StateSnapshot> LoadAsync() => await (await Samples.OpenAsync(_directory.Path)).LoadAsync(Cancel);
+
+    private async Task<ProgramResult> DoAsync(params string[] arguments)
+    {
+        var result = await Programs.RunAsync([.. arguments, "--state", _directory.Path]);
+        Assert.True(result.ExitCode == 0, result.Error);
+        Assert.Empty(result.Error);
+        return result;
+    }
+
+    private async Task<JsonElement> JsonAsync(params string[] arguments)
+    {
+        using var document = JsonDocument.Parse((await DoAsync([.. arguments, "--json"])).Output);
+        return document.RootElement.Clone();
+    }
+
+    private async Task<ProgramResult> RefusedAsync(int exitCode, params string[] arguments)
+    {
+        var result = await Programs.RunAsync([.. arguments, "--state", _directory.Path]);
+        Assert.True(result.ExitCode == exitCode, $"{result.ExitCode}: {result.Output}{result.Error}");
+        Assert.Empty(result.Output);
+        return result;
+    }
+}

@@ -1,0 +1,168 @@
+using System.Collections.Immutable;
+using System.Threading.Channels;
+using Microsoft.Extensions.Time.Testing;
+using TunnelIngress.State;
+
+namespace TunnelIngress.Tests.State;
+
+public sealed class StateWatcherTests : IDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private readonly TemporaryDirectory _directory = new();
+    private readonly RecordingLogger<StateWatcher> _log = new();
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _directory.Dispose();
+
+    [Fact]
+    public async Task A_change_by_another_process_takes_effect_while_it_watches()
+    {
+        var watcher = new StateWatcher(new SqliteStateStore(_directory.Path), TimeProvider.System, _log);
+        await watcher.StartAsync(Cancel);
+        await using var watching = new Watching(watcher).Start();
+        var changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        watcher.Changed += () => changed.TrySetResult();
+
+        var admin = await Programs.RunAsync("tunnel", "add", "vpc", "--state", _directory.Path);
+
+        Assert.Equal(0, admin.ExitCode);
+        await changed.Task.WaitAsync(Patience, Cancel);
+        Assert.Contains("vpc", watcher.Current.Tunnels.Keys);
+    }
+
+    [Fact]
+    public async Task An_outage_keeps_the_last_snapshot_and_is_told_once_as_is_its_end()
+    {
+        var store = new FailingStore(await Samples.OpenFilledAsync(_directory.Path));
+        var time = new FakeTimeProvider();
+        var watcher = new StateWatcher(store, time, _log);
+        await watcher.StartAsync(Cancel);
+        var before = watcher.Current;
+        await using var watching = new Watching(watcher).Start();
+
+        store.Failure = new IOException("the disk is gone");
+        await store.PollAsync(time);
+        await store.PollAsync(time);
+        await store.PollAsync(time);
+        Assert.Same(before, watcher.Current);
+        store.Failure = null;
+        await store.PollAsync(time);
+        await _log.WaitForAsync("StateReadableAgain");
+
+        Assert.Equal(1, _log.Count("StateUnreadable"));
+        Assert.Equal(1, _log.Count("StateReadableAgain"));
+    }
+
+    [Theory]
+    [InlineData(typeof(InvalidOperationException))]
+    [InlineData(typeof(OperationCanceledException))]
+    [InlineData(typeof(TimeoutException))]
+    public async Task Watching_goes_on_after_a_failure_of_any_kind(Type failure)
+    {
+        var store = new FailingStore(await Samples.OpenFilledAsync(_directory.Path));
+        var time = new FakeTimeProvider();
+        var watcher = new StateWatcher(store, time, _log);
+        await watcher.StartAsync(Cancel);
+        await using var watching = new Watching(watcher).Start();
+
+        store.Failure = (Exception)Activator.CreateInstance(failure)!;
+        await store.PollAsync(time);
+        store.Failure = null;
+        await store.AddTunnelAsync(new Tunnel("lab", Samples.Now), Cancel);
+        await store.PollAsync(time);
+        await _log.WaitForAsync("StateChanged");
+
+        Assert.Contains("lab", watcher.Current.Tunnels.Keys);
+    }
+
+    [Fact]
+    public async Task A_handler_that_fails_stops_neither_the_others_nor_the_next_change()
+    {
+        var store = new FailingStore(await Samples.OpenFilledAsync(_directory.Path));
+        var time = new FakeTimeProvider();
+        var watcher = new StateWatcher(store, time, _log);
+        await watcher.StartAsync(Cancel);
+        var calls = new SemaphoreSlim(0);
+        watcher.Changed += static () => throw new InvalidOperationException("a bug");
+        watcher.Changed += () => calls.Release();
+        await using var watching = new Watching(watcher).Start();
+
+        foreach (var name in new[] { "one", "two" })
+        {
+            await store.AddTunnelAsync(new Tunnel(name, Samples.Now), Cancel);
+            await store.PollAsync(time);
+            Assert.True(await calls.WaitAsync(Patience, Cancel));
+        }
+
+        Assert.Equal(2, _log.Count("StateReactionFailed"));
+    }
+
+    [Fact]
+    public async Task Start_fails_when_the_state_cannot_be_read() =>
+        await Assert.ThrowsAsync<IOException>(() => new StateWatcher(new SqliteStateStore("/dev/null/state"), TimeProvider.System, _log).StartAsync(Cancel));
+
+    /// <summary>Runs a watcher until it is disposed.</summary>
+    private sealed class Watching(StateWatcher watcher) : IAsyncDisposable
+    {
+        private readonly CancellationTokenSource _stop = new();
+        private Task? _running;
+
+        public Watching Start()
+        {
+            _running = watcher.RunAsync(_stop.Token);
+            return this;
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await _stop.CancelAsync();
+            await (_running ?? Task.CompletedTask);
+            _stop.Dispose();
+        }
+    }
+
+    /// <summary>A real store that fails to be polled on purpose.</summary>
+    private sealed class FailingStore(SqliteStateStore store) : IStateStore
+    {
+        private readonly Channel<bool> _polls = Channel.CreateUnbounded<bool>();
+
+        public Exception? Failure { get; set; }
+
+        /// <summary>Lets the watcher poll once.</summary>
+        public async Task PollAsync(FakeTimeProvider time)
+        {
+            time.Advance(TimeSpan.FromMilliseconds(500));
+            await _polls.Reader.ReadAsync(Cancel).AsTask().WaitAsync(Patience, Cancel);
+        }
+
+        public Task InitializeAsync(CancellationToken cancellationToken) => store.InitializeAsync(cancellationToken);
+
+        public async Task<long> GetRevisionAsync(CancellationToken cancellationToken)
+        {
+            var failure = Failure;
+            _polls.Writer.TryWrite(true);
+            return failure is null ? await store.GetRevisionAsync(cancellationToken) : throw failure;
+        }
+
+        public Task<StateSnapshot> LoadAsync(CancellationToken cancellationToken) => store.LoadAsync(cancellationToken);
+
+        public Task AddTunnelAsync(Tunnel tunnel, CancellationToken cancellationToken) => store.AddTunnelAsync(tunnel, cancellationToken);
+
+        public Task RemoveTunnelAsync(string name, DateTimeOffset now, CancellationToken cancellationToken) => store.RemoveTunnelAsync(name, now, cancellationToken);
+
+        public Task AddServiceAsync(Service service, CancellationToken cancellationToken) => store.AddServiceAsync(service, cancellationToken);
+
+        public Task RemoveServiceAsync(string name, CancellationToken cancellationToken) => store.RemoveServiceAsync(name, cancellationToken);
+
+        public Task AddTokenAsync(Token token, CancellationToken cancellationToken) => store.AddTokenAsync(token, cancellationToken);
+
+        public Task RotateTokenAsync(
+            string clientId, ImmutableArray<byte> hash, DateTimeOffset now, TimeSpan overlap, CancellationToken cancellationToken) =>
+            store.RotateTokenAsync(clientId, hash, now, overlap, cancellationToken);
+
+        public Task RevokeTokenAsync(string clientId, DateTimeOffset at, CancellationToken cancellationToken) =>
+            store.RevokeTokenAsync(clientId, at, cancellationToken);
+    }
+}
