@@ -21,7 +21,6 @@ public abstract class WebSocketDuplexStream : DuplexStream
 
     private readonly WebSocket _webSocket;
     private readonly CancellationToken _connectionClosed;
-    private readonly TaskCompletionSource _transportFailed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _lastReaderLeft = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly AbortLatch _abort = new();
     private Task _lastWord = Task.CompletedTask;
@@ -78,7 +77,7 @@ public abstract class WebSocketDuplexStream : DuplexStream
         finally
         {
             Interlocked.Exchange(ref _reading, 0);
-            if (Volatile.Read(ref _disposed) != 0)
+            if (_abort.IsSet)
             {
                 _lastReaderLeft.TrySetResult();
             }
@@ -149,7 +148,7 @@ public abstract class WebSocketDuplexStream : DuplexStream
             await CloseAsync();
             if (!_readEnded)
             {
-                await LingerAsync();
+                await DrainAsync(LingerTimeout);
             }
         }
 
@@ -185,7 +184,6 @@ public abstract class WebSocketDuplexStream : DuplexStream
             }
             catch (Exception exception) when (IsTransportFailure(exception, cancellationToken))
             {
-                _transportFailed.TrySetResult();
                 if (OnTransportLost(exception) is not { } reason || _abort.IsSet)
                 {
                     _abort.ThrowIfSet();
@@ -319,8 +317,8 @@ public abstract class WebSocketDuplexStream : DuplexStream
         {
             await SayAbortAsync(reason, limit.Token);
 
-            // Cutting at once could overtake the word. The peer cuts when it has read it, which fails our pending read.
-            await Task.WhenAny(_transportFailed.Task, Task.Delay(PeerReactionTimeout, CancellationToken.None));
+            // Cutting at once could overtake the word. The peer cuts when it has read it.
+            await DrainAsync(PeerReactionTimeout);
         }
         catch (Exception exception) when (exception is WebSocketException or IOException or ObjectDisposedException
             or InvalidOperationException or OperationCanceledException)
@@ -353,15 +351,15 @@ public abstract class WebSocketDuplexStream : DuplexStream
     /// Takes what still comes until the peer has closed, too: cutting a connection with bytes that were not read makes the kernel send a
     /// reset, and that may destroy at the peer what we wrote last.
     /// </summary>
-    private async Task LingerAsync()
+    private async Task DrainAsync(TimeSpan atMost)
     {
-        using var limit = new CancellationTokenSource(LingerTimeout);
+        using var limit = new CancellationTokenSource(atMost);
         var buffer = ArrayPool<byte>.Shared.Rent(16 * 1024);
         try
         {
             if (Interlocked.CompareExchange(ref _reading, 1, 0) != 0)
             {
-                // Whatever wakes this reader tells it that the stream is dropped.
+                // Whatever wakes this reader tells it that the stream is aborted.
                 await _lastReaderLeft.Task.WaitAsync(limit.Token);
             }
 
