@@ -22,7 +22,7 @@ internal static class Samples
     {
         var store = await OpenAsync(directory);
         var cancel = TestContext.Current.CancellationToken;
-        await store.AddTunnelAsync(new Tunnel("vpc", Now), cancel);
+        await store.AddTunnelAsync(new TunnelIngress.State.Tunnel("vpc", Now), cancel);
         await store.AddServiceAsync(Service("orders-db"), cancel);
         await store.AddServiceAsync(Service("users-db"), cancel);
         return store;
@@ -41,5 +41,5 @@ internal static class Samples
     }
 
     public static StateSnapshot Snapshot(params Token[] tokens) =>
-        new(1, [new Tunnel("vpc", Now)], [Service("orders-db"), Service("users-db")], tokens);
+        new(1, [new TunnelIngress.State.Tunnel("vpc", Now)], [Service("orders-db"), Service("users-db")], tokens);
 }

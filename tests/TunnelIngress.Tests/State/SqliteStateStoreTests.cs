@@ -22,7 +22,7 @@ public sealed class SqliteStateStoreTests : IDisposable
 
         var state = await (await Samples.OpenAsync(_directory.Path)).LoadAsync(Cancel);
 
-        Assert.Equal(new Tunnel("vpc", Samples.Now), Assert.Single(state.Tunnels.Values));
+        Assert.Equal(new TunnelIngress.State.Tunnel("vpc", Samples.Now), Assert.Single(state.Tunnels.Values));
         Assert.Equal(Samples.Service("orders-db"), state.Services["orders-db"]);
         Assert.True(state.Tokens[connect.ClientId].Scope.MayConnect("vpc"));
         Assert.False(state.Tokens[connect.ClientId].Scope.MayAccess("orders-db"));
@@ -39,7 +39,7 @@ public sealed class SqliteStateStoreTests : IDisposable
         var (token, _) = Samples.NewToken(Samples.Access("orders-db"));
         Func<Task>[] changes =
         [
-            () => store.AddTunnelAsync(new Tunnel("lab", Samples.Now), Cancel),
+            () => store.AddTunnelAsync(new TunnelIngress.State.Tunnel("lab", Samples.Now), Cancel),
             () => store.RemoveTunnelAsync("lab", Samples.Now, Cancel),
             () => store.AddTokenAsync(token, Cancel),
             () => store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("x"), Samples.Now, TimeSpan.FromHours(1), Cancel),
@@ -54,7 +54,7 @@ public sealed class SqliteStateStoreTests : IDisposable
         }
 
         var last = await store.GetRevisionAsync(Cancel);
-        await Assert.ThrowsAsync<StateException>(() => store.AddTunnelAsync(new Tunnel("vpc", Samples.Now), Cancel));
+        await Assert.ThrowsAsync<StateException>(() => store.AddTunnelAsync(new TunnelIngress.State.Tunnel("vpc", Samples.Now), Cancel));
         Assert.Equal(last, await store.GetRevisionAsync(Cancel));
     }
 
@@ -97,7 +97,7 @@ public sealed class SqliteStateStoreTests : IDisposable
     public async Task What_does_not_exist_or_exists_already_is_refused_by_name()
     {
         var store = await Samples.OpenFilledAsync(_directory.Path);
-        await RefusedAsync(() => store.AddTunnelAsync(new Tunnel("vpc", Samples.Now), Cancel), "vpc");
+        await RefusedAsync(() => store.AddTunnelAsync(new TunnelIngress.State.Tunnel("vpc", Samples.Now), Cancel), "vpc");
         await RefusedAsync(() => store.RemoveTunnelAsync("nowhere", Samples.Now, Cancel), "nowhere");
         await RefusedAsync(() => store.AddServiceAsync(Samples.Service("orders-db"), Cancel), "orders-db");
         await RefusedAsync(() => store.AddServiceAsync(Samples.Service("orders-db") with { Name = "other" }, Cancel), "orders-db.example.com");
@@ -175,7 +175,7 @@ public sealed class SqliteStateStoreTests : IDisposable
             var store = await Samples.OpenAsync(_directory.Path);
             for (var i = 0; i < Each; i++)
             {
-                await store.AddTunnelAsync(new Tunnel($"t-{writer}-{i}", Samples.Now), Cancel);
+                await store.AddTunnelAsync(new TunnelIngress.State.Tunnel($"t-{writer}-{i}", Samples.Now), Cancel);
             }
         })).ToArray();
         var all = Task.WhenAll(writing);

@@ -70,7 +70,7 @@ public sealed class StateWatcherTests : IDisposable
         store.Failure = (Exception)Activator.CreateInstance(failure)!;
         await store.PollAsync(time);
         store.Failure = null;
-        await store.AddTunnelAsync(new Tunnel("lab", Samples.Now), Cancel);
+        await store.AddTunnelAsync(new TunnelIngress.State.Tunnel("lab", Samples.Now), Cancel);
         await store.PollAsync(time);
         await _log.WaitForAsync("StateChanged");
 
@@ -91,7 +91,7 @@ public sealed class StateWatcherTests : IDisposable
 
         foreach (var name in new[] { "one", "two" })
         {
-            await store.AddTunnelAsync(new Tunnel(name, Samples.Now), Cancel);
+            await store.AddTunnelAsync(new TunnelIngress.State.Tunnel(name, Samples.Now), Cancel);
             await store.PollAsync(time);
             Assert.True(await calls.WaitAsync(Patience, Cancel));
         }
@@ -148,7 +148,7 @@ public sealed class StateWatcherTests : IDisposable
 
         public Task<StateSnapshot> LoadAsync(CancellationToken cancellationToken) => store.LoadAsync(cancellationToken);
 
-        public Task AddTunnelAsync(Tunnel tunnel, CancellationToken cancellationToken) => store.AddTunnelAsync(tunnel, cancellationToken);
+        public Task AddTunnelAsync(TunnelIngress.State.Tunnel tunnel, CancellationToken cancellationToken) => store.AddTunnelAsync(tunnel, cancellationToken);
 
         public Task RemoveTunnelAsync(string name, DateTimeOffset now, CancellationToken cancellationToken) => store.RemoveTunnelAsync(name, now, cancellationToken);
 
