@@ -1,0 +1,149 @@
+using System.Net.WebSockets;
+using System.Text;
+using System.Text.Json;
+using Shared.Streams.Access;
+using Shared.Streams.Dialing;
+using Shared.Streams.Protocol;
+
+namespace Tunnel.EndToEnd.Tests;
+
+/// <summary>A connector that misbehaves on purpose, against the real ingress: it is answered, cut, and nothing else is disturbed.</summary>
+public sealed class ControlChannelTests(ClusterFixture fixture) : IAsyncLifetime
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private WebSocketDialer _dialer = null!;
+
+    private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
+
+    public ValueTask InitializeAsync()
+    {
+        _dialer = Dialer(fixture.Cluster.ConnectorToken);
+        return ValueTask.CompletedTask;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _dialer.Dispose();
+        Assert.Equal("1\n", (await fixture.RunAsync("ingress TCP", "psql", ["-Atc", "select 1"])).EnsureSuccess().Output);
+    }
+
+    [Theory]
+    [InlineData("not json", "protocol-error")]
+    [InlineData("{}", "protocol-error")]
+    [InlineData("""{"type":"drain"}""", "protocol-error")]
+    [InlineData("""{"type":"register","version":1,"connector":"","services":[]}""", "protocol-error")]
+    [InlineData("""{"type":"register","version":1,"connector":"x","services":[""]}""", "protocol-error")]
+    [InlineData("""{"type":"register","version":1,"connector":"x","services":[null]}""", "protocol-error")]
+    [InlineData("""{"type":"register","version":2,"connector":"x","services":[]}""", "unsupported-version")]
+    public async Task Bad_registration_is_refused_with_a_reason(string message, string code)
+    {
+        using var control = await DialAsync(TunnelProtocol.ControlPath);
+        await SendAsync(control, message);
+
+        var answer = await ReceiveAsync(control);
+
+        Assert.NotNull(answer);
+        Assert.Equal(("refused", code), (answer.RootElement.GetProperty("type").GetString(), answer.RootElement.GetProperty("code").GetString()));
+        Assert.Null(await ReceiveAsync(control));
+    }
+
+    [Fact]
+    public async Task Oversized_message_ends_the_channel()
+    {
+        using var control = await DialAsync(TunnelProtocol.ControlPath);
+
+        await SendAsync(control, $$"""{"type":"register","version":1,"connector":"{{new string('x', TunnelProtocol.MaxControlMessage)}}","services":[]}""");
+
+        Assert.Equal("refused", (await ReceiveAsync(control))!.RootElement.GetProperty("type").GetString());
+        Assert.Null(await ReceiveAsync(control));
+    }
+
+    [Theory]
+    [InlineData("""{"type":"register","version":1,"connector":"again","services":[]}""")]
+    [InlineData("""{"type":"registered","session":"x","tunnel":"vpc"}""")]
+    [InlineData("""{"type":"announce","services":["a name that is far too long for any service that there could ever be in a tunnel"]}""")]
+    [InlineData("garbage")]
+    public async Task Bad_message_after_the_registration_ends_the_session(string message)
+    {
+        using var control = await RegisterAsync();
+
+        await SendAsync(control, message);
+
+        Assert.Null(await ReceiveAsync(control));
+    }
+
+    [Fact]
+    public async Task Connector_that_pushes_binary_data_on_its_control_channel_is_cut()
+    {
+        using var control = await RegisterAsync();
+
+        await control.SendAsync(new byte[10], WebSocketMessageType.Binary, endOfMessage: true, Cancelled);
+
+        Assert.Null(await ReceiveAsync(control));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("00000000000000000000000000000000")]
+    public async Task Data_channel_without_a_session_of_its_token_is_refused(string session)
+    {
+        var exception = await Assert.ThrowsAsync<DialException>(
+            () => DialAsync(TunnelProtocol.DataPath, new KeyValuePair<string, string>(TunnelProtocol.SessionHeader, session)));
+
+        Assert.Equal((Hop.Ingress, 403), (exception.Hop, exception.Status!.Value));
+    }
+
+    [Fact]
+    public async Task Data_channel_with_somebody_elses_session_is_refused()
+    {
+        var online = await fixture.Cluster.Ingress.WaitForAsync("ConnectorOnline");
+        var other = Path.Combine(fixture.Cluster.Directory, $"other-{Guid.NewGuid():N}.token");
+        await fixture.Cluster.AdminAsync("token", "create", "other", "--connect", Testing.TunnelCluster.Tunnel, "--output", other);
+        using var dialer = Dialer(other);
+
+        var exception = await Assert.ThrowsAsync<DialException>(
+            () => DialAsync(TunnelProtocol.DataPath, new KeyValuePair<string, string>(TunnelProtocol.SessionHeader, online["Session"]), dialer));
+
+        Assert.Equal(403, exception.Status);
+    }
+
+    private async Task<WebSocket> RegisterAsync()
+    {
+        var control = await DialAsync(TunnelProtocol.ControlPath);
+        await SendAsync(control, """{"type":"register","version":1,"connector":"misbehaving","services":[]}""");
+        Assert.Equal("registered", (await ReceiveAsync(control))!.RootElement.GetProperty("type").GetString());
+        return control;
+    }
+
+    private async Task<WebSocket> DialAsync(string path, KeyValuePair<string, string>? header = null, WebSocketDialer? dialer = null)
+    {
+        var uri = new Uri($"wss://localhost:{fixture.Cluster.Port}{path}");
+        var (webSocket, _) = await (dialer ?? _dialer).DialAsync(uri, header is { } one ? [one] : [], pings: false, Cancelled);
+        return webSocket;
+    }
+
+    private WebSocketDialer Dialer(string tokenFile) => new(new WebSocketDialerOptions
+    {
+        Token = new ServiceTokenFile(tokenFile),
+        Trust = CertificateTrust.FromFile(fixture.Cluster.CaFile),
+    });
+
+    private static Task SendAsync(WebSocket webSocket, string text) =>
+        webSocket.SendAsync(Encoding.UTF8.GetBytes(text), WebSocketMessageType.Text, endOfMessage: true, Cancelled);
+
+    /// <summary>The next message, or null when the channel has ended.</summary>
+    private static async Task<JsonDocument?> ReceiveAsync(WebSocket webSocket)
+    {
+        var buffer = new byte[64 * 1024];
+        try
+        {
+            var received = await webSocket.ReceiveAsync(buffer, Cancelled).WaitAsync(Patience, Cancelled);
+            return received.MessageType == WebSocketMessageType.Close ? null : JsonDocument.Parse(buffer.AsMemory(0, received.Count));
+        }
+        catch (WebSocketException)
+        {
+            return null;
+        }
+    }
+}
