@@ -8,6 +8,9 @@ public readonly record struct StreamAbort(AbortCode Code, string Detail = "")
     /// <summary>The peer reset the stream, as TCP's RST does (RFC 9293 section 3.5.2).</summary>
     public static readonly StreamAbort Reset = new(AbortCode.Reset, "reset by peer");
 
+    /// <summary>Our own side let go of the stream before both directions had ended.</summary>
+    public static readonly StreamAbort Dropped = new(AbortCode.Dropped, "dropped before its end");
+
     /// <inheritdoc/>
     public override string ToString() => string.IsNullOrEmpty(Detail) ? Code.ToWire() : $"{Code.ToWire()}: {Detail}";
 }

@@ -56,7 +56,7 @@ public sealed class PostgresServer : IAsyncDisposable
     {
         if (_server is not null)
         {
-            await _server.SignalAsync("QUIT");
+            _server.CloseInput();
             await _server.WaitForExitAsync();
             await _server.DisposeAsync();
         }
@@ -74,7 +74,9 @@ public sealed class PostgresServer : IAsyncDisposable
             "-c", "full_page_writes=off", "-c", "max_connections=200", "-c", "max_wal_size=4GB",
         ];
         var (program, all) = AsPostgres("postgres", arguments);
-        _server = ProgramProcess.Start(program, all);
+
+        // The shell stops the server when its input ends: by us, or because we have died.
+        _server = ProgramProcess.Start("sh", ["-c", "\"$@\" & read _; kill -QUIT $!; wait $!", "sh", program, .. all]);
         for (var attempt = 0; attempt < 300; attempt++)
         {
             try
@@ -102,8 +104,8 @@ public sealed class PostgresServer : IAsyncDisposable
     {
         var path = Path.Combine(_binaries, program);
         return Environment.IsPrivilegedProcess
-            ? ("setpriv", ["--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig=QUIT", path, .. arguments])
-            : ("setpriv", ["--pdeathsig=QUIT", path, .. arguments]);
+            ? ("setpriv", ["--reuid=postgres", "--regid=postgres", "--clear-groups", path, .. arguments])
+            : (path, arguments);
     }
 
     private static string FindBinaries()

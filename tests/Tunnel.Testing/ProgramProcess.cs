@@ -47,6 +47,7 @@ public sealed class ProgramProcess : IAsyncDisposable
         var started = new ProgramProcess(process);
         process.OutputDataReceived += (_, line) => started.OnLine(line.Data);
         process.ErrorDataReceived += (_, line) => started.OnLine(line.Data);
+        process.StartInfo.RedirectStandardInput = true;
         process.Start();
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
@@ -89,6 +90,9 @@ public sealed class ProgramProcess : IAsyncDisposable
             return Events().Count(seen => seen.Name == name && (which is null || which(seen)));
         }
     }
+
+    /// <summary>Ends its standard input.</summary>
+    public void CloseInput() => _process.StandardInput.Close();
 
     /// <summary>Sends a signal: TERM, KILL, STOP, CONT, HUP, INT.</summary>
     public async Task SignalAsync(string signal) =>

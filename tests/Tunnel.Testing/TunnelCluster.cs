@@ -104,12 +104,18 @@ public sealed class TunnelCluster : IAsyncDisposable
 
     /// <summary>Starts a forwarder for a service.</summary>
     /// <returns>It, and the addresses it listens on.</returns>
-    public async Task<(ProgramProcess Process, IReadOnlyList<string> Addresses)> StartForwarderAsync(string service, params string[] listen)
+    public Task<(ProgramProcess Process, IReadOnlyList<string> Addresses)> StartForwarderAsync(string service, params string[] listen) =>
+        StartForwarderWithAsync(service, ApplicationToken, listen);
+
+    /// <summary>Starts a forwarder with a token of its own.</summary>
+    /// <returns>It, and the addresses it listens on.</returns>
+    public async Task<(ProgramProcess Process, IReadOnlyList<string> Addresses)> StartForwarderWithAsync(
+        string service, string tokenFile, params string[] listen)
     {
         string[] addresses = listen.Length > 0 ? listen : ["127.0.0.1:0"];
         var forwarder = Track(ProgramProcess.Start("tunnel-pooler",
         [
-            "forward", "--hostname", $"{HostnameOf(service)}:{Port}", "--token-file", ApplicationToken, "--ca-file", CaFile, "--log-format", "json",
+            "forward", "--hostname", $"{HostnameOf(service)}:{Port}", "--token-file", tokenFile, "--ca-file", CaFile, "--log-format", "json",
             .. addresses.SelectMany(static address => new[] { "--listen", address }),
         ]));
         var bound = new List<string>();

@@ -4,31 +4,38 @@ using System.Runtime.CompilerServices;
 
 namespace Shared.Streams.Memory;
 
-/// <summary>Two ends of a stream inside one process: for tests, and where both ends of a protocol live in one program.</summary>
+/// <summary>
+/// One end of a stream inside this process, for pools hosted beside their caller and for tests. Half-close, abort with its reason and
+/// back-pressure are those of the contract; nothing is lost in translation because there is no transport.
+/// </summary>
 public sealed class MemoryDuplexStream : DuplexStream
 {
-    private const int DefaultCapacity = 64 * 1024;
+    // A writer hands over in pieces, so that one huge write cannot fill memory past the capacity.
+    private const int LargestPiece = 16 * 1024;
 
     private readonly Pipe _incoming;
     private readonly Pipe _outgoing;
-    private readonly Fate _fate;
+    private readonly Ending _ending;
+    private readonly Ending _peersEnding;
     private int _disposed;
     private volatile bool _readEnded;
     private volatile bool _writesCompleted;
 
-    private MemoryDuplexStream(Pipe incoming, Pipe outgoing, Fate fate)
+    private MemoryDuplexStream(Pipe incoming, Pipe outgoing, Ending ending, Ending peersEnding)
     {
-        (_incoming, _outgoing, _fate) = (incoming, outgoing, fate);
+        (_incoming, _outgoing, _ending, _peersEnding) = (incoming, outgoing, ending, peersEnding);
     }
 
-    /// <summary>Makes a connected pair.</summary>
-    /// <param name="capacity">How many bytes each direction holds before its writer waits.</param>
-    public static (MemoryDuplexStream First, MemoryDuplexStream Second) CreatePair(int capacity = DefaultCapacity)
+    /// <summary>Creates the two ends of a stream.</summary>
+    /// <param name="capacity">How many bytes a direction holds, give or take one piece of 16 KiB, before its writer waits.</param>
+    public static (MemoryDuplexStream First, MemoryDuplexStream Second) CreatePair(int capacity = 64 * 1024)
     {
-        var options = new PipeOptions(pauseWriterThreshold: capacity, resumeWriterThreshold: capacity / 2, useSynchronizationContext: false);
-        var (there, back) = (new Pipe(options), new Pipe(options));
-        var fate = new Fate(there, back);
-        return (new MemoryDuplexStream(back, there, fate), new MemoryDuplexStream(there, back, fate));
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(capacity);
+        var options = new PipeOptions(
+            pauseWriterThreshold: capacity, resumeWriterThreshold: Math.Max(1, capacity / 2), useSynchronizationContext: false);
+        var (toFirst, toSecond) = (new Pipe(options), new Pipe(options));
+        var (firsts, seconds) = (new Ending(), new Ending());
+        return (new MemoryDuplexStream(toFirst, toSecond, firsts, seconds), new MemoryDuplexStream(toSecond, toFirst, seconds, firsts));
     }
 
     /// <inheritdoc/>
@@ -40,117 +47,122 @@ public sealed class MemoryDuplexStream : DuplexStream
             return 0;
         }
 
-        _fate.ThrowIfAborted(this);
-        ReadResult result;
-        try
+        while (true)
         {
-            result = await _incoming.Reader.ReadAsync(cancellationToken);
-        }
-        catch (InvalidOperationException) when (_fate.IsAborted)
-        {
-            throw _fate.ExceptionFor(this);
-        }
+            _ending.Abort.ThrowIfSet();
+            var result = await _incoming.Reader.ReadAsync(cancellationToken);
+            var count = (int)Math.Min(buffer.Length, result.Buffer.Length);
+            var taken = result.Buffer.Slice(0, count);
+            taken.CopyTo(buffer.Span);
+            var waiting = !result.Buffer.IsEmpty;
+            _incoming.Reader.AdvanceTo(taken.End);
+            _ending.Abort.ThrowIfSet();
+            if (waiting)
+            {
+                return count;
+            }
 
-        var count = (int)Math.Min(buffer.Length, result.Buffer.Length);
-        result.Buffer.Slice(0, count).CopyTo(buffer.Span);
-        var isEnd = result.IsCompleted && result.Buffer.IsEmpty;
-        _incoming.Reader.AdvanceTo(result.Buffer.GetPosition(count));
-        _fate.ThrowIfAborted(this);
-        _readEnded = isEnd;
-        return count;
+            if (result.IsCompleted)
+            {
+                _readEnded |= !buffer.IsEmpty;
+                return 0;
+            }
+        }
     }
 
     /// <inheritdoc/>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        if (_writesCompleted)
+        ThrowIfCannotWrite();
+        while (!buffer.IsEmpty)
         {
-            throw new InvalidOperationException("The writing direction of this stream has ended.");
-        }
-
-        _fate.ThrowIfAborted(this);
-        if (buffer.IsEmpty)
-        {
-            return;
-        }
-
-        var result = await _outgoing.Writer.WriteAsync(buffer, cancellationToken);
-        _fate.ThrowIfAborted(this);
-        if (result.IsCompleted)
-        {
-            throw new StreamAbortedException(StreamAbort.Reset, byPeer: true);
+            var piece = buffer[..Math.Min(buffer.Length, LargestPiece)];
+            buffer = buffer[piece.Length..];
+            var result = await _outgoing.Writer.WriteAsync(piece, cancellationToken);
+            while (result.IsCanceled)
+            {
+                // Woken by an ending; if it is not ours to report, the piece still waits for room.
+                ThrowIfCannotWrite();
+                result = await _outgoing.Writer.FlushAsync(cancellationToken);
+            }
         }
     }
 
     /// <inheritdoc/>
     public override ValueTask CompleteWritesAsync(CancellationToken cancellationToken = default)
     {
-        if (_writesCompleted)
+        if (!_writesCompleted)
         {
-            return ValueTask.CompletedTask;
+            _ending.Abort.ThrowIfSet();
+            _writesCompleted = true;
+            return _outgoing.Writer.CompleteAsync();
         }
 
-        _fate.ThrowIfAborted(this);
-        _writesCompleted = true;
-        return _outgoing.Writer.CompleteAsync();
+        return ValueTask.CompletedTask;
     }
 
     /// <inheritdoc/>
     public override void Abort(StreamAbort reason)
     {
-        if (Volatile.Read(ref _disposed) == 0)
+        if (Volatile.Read(ref _disposed) == 0 && _ending.Abort.TrySet(reason, byPeer: false))
         {
-            _fate.Abort(this, reason);
+            _peersEnding.Abort.TrySet(reason, byPeer: true);
+            WakeAll();
         }
     }
 
     /// <inheritdoc/>
-    public override async ValueTask DisposeAsync()
+    public override ValueTask DisposeAsync()
     {
         if (!_writesCompleted)
         {
-            Abort(new StreamAbort(AbortCode.Dropped, "dropped before its end"));
+            Abort(StreamAbort.Dropped);
         }
 
-        if (Interlocked.Exchange(ref _disposed, 1) == 0 && !_fate.IsAborted)
+        if (Interlocked.Exchange(ref _disposed, 1) == 0 && !_readEnded)
         {
-            // Nobody reads any more: the peer's next write is met as a closed socket's would be.
-            await _incoming.Reader.CompleteAsync();
+            // What we wrote stays readable for the peer; what it writes from now on has no reader.
+            _ending.Abort.TrySet(StreamAbort.Dropped, byPeer: false);
+            _peersEnding.PeerReadsNoMore = true;
+            WakeAll();
         }
 
-        GC.SuppressFinalize(this);
+        return ValueTask.CompletedTask;
     }
 
-    /// <summary>What both ends know: whether, by whom and why the stream was aborted.</summary>
-    private sealed class Fate(Pipe there, Pipe back)
+    private void WakeAll()
     {
-        private Cause? _cause;
+        _incoming.Reader.CancelPendingRead();
+        _incoming.Writer.CancelPendingFlush();
+        _outgoing.Reader.CancelPendingRead();
+        _outgoing.Writer.CancelPendingFlush();
+    }
 
-        public bool IsAborted => Volatile.Read(ref _cause) is not null;
-
-        public void Abort(MemoryDuplexStream by, StreamAbort reason)
+    private void ThrowIfCannotWrite()
+    {
+        if (_writesCompleted)
         {
-            if (Interlocked.CompareExchange(ref _cause, new Cause(by, reason), null) is null)
-            {
-                // Wakes whoever waits to read or to write on either end.
-                there.Reader.CancelPendingRead();
-                back.Reader.CancelPendingRead();
-                there.Writer.CancelPendingFlush();
-                back.Writer.CancelPendingFlush();
-            }
+            throw new InvalidOperationException("The writing direction of this stream has ended.");
         }
 
-        public void ThrowIfAborted(MemoryDuplexStream end)
+        _ending.Abort.ThrowIfSet();
+        if (_ending.PeerReadsNoMore)
         {
-            if (IsAborted)
-            {
-                throw ExceptionFor(end);
-            }
+            throw new StreamAbortedException(StreamAbort.Reset, byPeer: true);
         }
+    }
 
-        public StreamAbortedException ExceptionFor(MemoryDuplexStream end) => new(_cause!.Reason, byPeer: _cause.By != end);
+    private sealed class Ending
+    {
+        private volatile bool _peerReadsNoMore;
 
-        private sealed record Cause(MemoryDuplexStream By, StreamAbort Reason);
+        public AbortLatch Abort { get; } = new();
+
+        public bool PeerReadsNoMore
+        {
+            get => _peerReadsNoMore;
+            set => _peerReadsNoMore = value;
+        }
     }
 }

@@ -40,37 +40,31 @@ internal sealed class RelayRun(DuplexStream application, DuplexStream target, Re
     {
         var (from, to) = source == RelaySide.Application ? (application, target) : (target, application);
         var reading = true;
+        byte[]? buffer = null;
         try
         {
             while (true)
             {
                 reading = true;
-                await from.ReadAsync(Memory<byte>.Empty);
-                var buffer = options.Buffers.Rent(BufferSize);
-                try
+                var waiting = from.ReadAsync(Memory<byte>.Empty);
+                if (!waiting.IsCompleted)
                 {
-                    int count;
-                    do
-                    {
-                        reading = true;
-                        count = await from.ReadAsync(buffer.AsMemory(0, BufferSize));
-                        reading = false;
-                        if (count == 0)
-                        {
-                            OnSourceEnded(source);
-                            await to.CompleteWritesAsync();
-                            return;
-                        }
+                    GiveBack(ref buffer);
+                }
 
-                        await to.WriteAsync(buffer.AsMemory(0, count));
-                        Count(source, count);
-                    }
-                    while (count == BufferSize);
-                }
-                finally
+                await waiting;
+                buffer ??= options.Buffers.Rent(BufferSize);
+                var count = await from.ReadAsync(buffer.AsMemory(0, BufferSize));
+                reading = false;
+                if (count == 0)
                 {
-                    options.Buffers.Return(buffer);
+                    OnSourceEnded(source);
+                    await to.CompleteWritesAsync();
+                    return;
                 }
+
+                await to.WriteAsync(buffer.AsMemory(0, count));
+                Count(source, count);
             }
         }
         catch (StreamAbortedException exception)
@@ -82,6 +76,19 @@ internal sealed class RelayRun(DuplexStream application, DuplexStream target, Re
         {
             End(RelayEnd.Cut, null, new StreamAbort(AbortCode.Dropped, "internal error"));
             throw;
+        }
+        finally
+        {
+            GiveBack(ref buffer);
+        }
+    }
+
+    private void GiveBack(ref byte[]? buffer)
+    {
+        if (buffer is not null)
+        {
+            options.Buffers.Return(buffer);
+            buffer = null;
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 
@@ -9,8 +10,10 @@ namespace Shared.Streams.Sockets;
 /// </summary>
 public sealed class SocketStream : DuplexStream
 {
+    private static readonly TimeSpan LingerTimeout = TimeSpan.FromSeconds(2);
+
     private readonly Socket _socket;
-    private StreamAbortedException? _abort;
+    private readonly AbortLatch _abort = new();
     private int _disposed;
     private volatile bool _readEnded;
     private volatile bool _writesCompleted;
@@ -22,8 +25,6 @@ public sealed class SocketStream : DuplexStream
         SocketTuning.Apply(socket);
     }
 
-    private bool IsAborted => Volatile.Read(ref _abort) is not null;
-
     /// <inheritdoc/>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
@@ -33,11 +34,17 @@ public sealed class SocketStream : DuplexStream
             return 0;
         }
 
-        ThrowIfAborted();
+        _abort.ThrowIfSet();
         try
         {
             var count = await _socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);
-            _readEnded |= count == 0 && !buffer.IsEmpty;
+            if (count == 0 && !buffer.IsEmpty)
+            {
+                // An end that our own closing made is not the peer's.
+                _abort.ThrowIfSet();
+                _readEnded = true;
+            }
+
             return count;
         }
         catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
@@ -55,7 +62,7 @@ public sealed class SocketStream : DuplexStream
             throw new InvalidOperationException("The writing direction of this stream has ended.");
         }
 
-        ThrowIfAborted();
+        _abort.ThrowIfSet();
         try
         {
             while (!buffer.IsEmpty)
@@ -75,7 +82,7 @@ public sealed class SocketStream : DuplexStream
     {
         if (!_writesCompleted)
         {
-            ThrowIfAborted();
+            _abort.ThrowIfSet();
             _writesCompleted = true;
             try
             {
@@ -93,28 +100,55 @@ public sealed class SocketStream : DuplexStream
     /// <inheritdoc/>
     public override void Abort(StreamAbort reason)
     {
-        if (Volatile.Read(ref _disposed) == 0
-            && Interlocked.CompareExchange(ref _abort, new StreamAbortedException(reason, byPeer: false), null) is null)
+        if (Volatile.Read(ref _disposed) == 0 && _abort.TrySet(reason, byPeer: false))
         {
             CloseWithReset();
         }
     }
 
     /// <inheritdoc/>
-    public override ValueTask DisposeAsync()
+    public override async ValueTask DisposeAsync()
     {
         if (!_writesCompleted)
         {
-            Abort(new StreamAbort(AbortCode.Dropped, "dropped before its end"));
+            Abort(StreamAbort.Dropped);
         }
 
         if (Interlocked.Exchange(ref _disposed, 1) == 0)
         {
+            if (!_readEnded && _abort.TrySet(StreamAbort.Dropped, byPeer: false))
+            {
+                await LingerAsync();
+            }
+
             _socket.Dispose();
         }
 
         GC.SuppressFinalize(this);
-        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>
+    /// Takes what still comes until the peer has seen our end and closed: closing a socket with bytes that were not read makes the kernel
+    /// send a reset, and that may destroy at the peer what we wrote last.
+    /// </summary>
+    private async Task LingerAsync()
+    {
+        using var limit = new CancellationTokenSource(LingerTimeout);
+        var buffer = ArrayPool<byte>.Shared.Rent(16 * 1024);
+        try
+        {
+            while (await _socket.ReceiveAsync(buffer, SocketFlags.None, limit.Token) > 0)
+            {
+            }
+        }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException or OperationCanceledException)
+        {
+            // The peer is gone, or takes its time to close: this was the last courtesy.
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
     }
 
     private void CloseWithReset()
@@ -134,28 +168,17 @@ public sealed class SocketStream : DuplexStream
         _socket.Dispose();
     }
 
-    private void ThrowIfAborted()
-    {
-        if (Volatile.Read(ref _abort) is { } abort)
-        {
-            throw new StreamAbortedException(abort.Reason, abort.ByPeer, abort.InnerException);
-        }
-
-        ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed) != 0, this);
-    }
-
-    /// <summary>The one door to the aborted state by the peer's doing; the first reason stays.</summary>
+    /// <summary>The one door to the aborted state from underneath; the first reason stays.</summary>
     private StreamAbortedException Broken(Exception cause)
     {
-        var abort = new StreamAbortedException(ReasonOf(cause), byPeer: true, cause);
-        var first = Interlocked.CompareExchange(ref _abort, abort, null);
-        return first is null ? abort : new StreamAbortedException(first.Reason, first.ByPeer, first.InnerException);
+        var (reason, byPeer) = cause switch
+        {
+            SocketException { SocketErrorCode: SocketError.ConnectionReset or SocketError.Shutdown or SocketError.ConnectionAborted or SocketError.NotConnected } =>
+                (StreamAbort.Reset, true),
+            ObjectDisposedException or SocketException { SocketErrorCode: SocketError.OperationAborted } => (StreamAbort.Dropped, false),
+            _ => (new StreamAbort(AbortCode.ConnectionLost, cause.Message), true),
+        };
+        _abort.TrySet(reason, byPeer, cause);
+        return _abort.ToException();
     }
-
-    private static StreamAbort ReasonOf(Exception cause) => cause switch
-    {
-        SocketException { SocketErrorCode: SocketError.ConnectionReset or SocketError.Shutdown or SocketError.ConnectionAborted } => StreamAbort.Reset,
-        SocketException socket => new StreamAbort(AbortCode.ConnectionLost, socket.Message),
-        _ => new StreamAbort(AbortCode.Dropped, "the stream is disposed"),
-    };
 }

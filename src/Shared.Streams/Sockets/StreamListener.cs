@@ -13,6 +13,7 @@ public sealed class StreamListener : IAsyncDisposable
     private const int Backlog = 1024;
 
     private readonly Socket _socket;
+    private int _disposed;
 
     private StreamListener(Socket socket, ListenAddress address)
     {
@@ -71,19 +72,29 @@ public sealed class StreamListener : IAsyncDisposable
     public async ValueTask<AcceptedStream> AcceptAsync(CancellationToken cancellationToken)
     {
         var socket = await _socket.AcceptAsync(cancellationToken);
-        var remote = socket.RemoteEndPoint is IPEndPoint endPoint ? endPoint.ToString() : LocalAddress.ToString();
-        return new AcceptedStream(new SocketStream(socket), remote);
+        try
+        {
+            var remote = socket.RemoteEndPoint is IPEndPoint endPoint ? endPoint.ToString() : LocalAddress.ToString();
+            return new AcceptedStream(new SocketStream(socket), remote);
+        }
+        catch
+        {
+            // It may have been reset before we came to look at it.
+            socket.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Stops listening and removes the Unix socket's file.</summary>
     public ValueTask DisposeAsync()
     {
-        _socket.Dispose();
-        if (LocalAddress.UnixPath is { } path)
+        // The file first: once the socket is closed another process may take the path, and its file is not ours to remove.
+        if (LocalAddress.UnixPath is { } path && Interlocked.Exchange(ref _disposed, 1) == 0)
         {
             File.Delete(path);
         }
 
+        _socket.Dispose();
         return ValueTask.CompletedTask;
     }
 
@@ -114,7 +125,8 @@ public sealed class StreamListener : IAsyncDisposable
     {
         try
         {
-            using var file = File.OpenRead(path);
+            // For reading and writing, because opening a FIFO for reading alone would wait for a writer.
+            using var file = File.Open(path, FileMode.Open, FileAccess.ReadWrite);
             return false;
         }
         catch (IOException)

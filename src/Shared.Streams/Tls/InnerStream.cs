@@ -1,12 +1,24 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
+
 namespace Shared.Streams.Tls;
 
 /// <summary>
 /// What SslStream needs of the stream underneath it. Asynchronous only; remembers whether the end was reached, which is how a missing
 /// close_notify is told from one that came.
 /// </summary>
+/// <remarks>
+/// SslStream locks decryption against encryption but not against ShutdownAsync, and an OpenSSL session must not be used from two
+/// threads at once. So the reader holds <see cref="Session"/> except while it waits for bytes, and shutting down takes it, too.
+/// </remarks>
 internal sealed class InnerStream(DuplexStream inner) : Stream
 {
+    [SuppressMessage("Reliability", "CA2213", Justification = "Without a wait handle it owns nothing, and a reader may come back to it after disposal.")]
+    private readonly SemaphoreSlim _session = new(1);
     private volatile bool _endReached;
+
+    /// <summary>The right to use the TLS session for reading or for shutting down.</summary>
+    public SemaphoreSlim Session => _session;
 
     /// <summary>True once the stream underneath has ended.</summary>
     public bool EndReached => _endReached;
@@ -25,9 +37,11 @@ internal sealed class InnerStream(DuplexStream inner) : Stream
         set => throw new NotSupportedException();
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        var count = await inner.ReadAsync(buffer, cancellationToken);
+        var reading = inner.ReadAsync(buffer, cancellationToken);
+        var count = reading.IsCompleted ? await reading : await WaitAsync(reading);
         _endReached |= count == 0 && !buffer.IsEmpty;
         return count;
     }
@@ -54,4 +68,19 @@ internal sealed class InnerStream(DuplexStream inner) : Stream
     public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
 
     public override void SetLength(long value) => throw new NotSupportedException();
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<int> WaitAsync(ValueTask<int> reading)
+    {
+        _session.Release();
+        try
+        {
+            return await reading;
+        }
+        finally
+        {
+            // Held for a moment only by the other side, so there is nothing to cancel.
+            await _session.WaitAsync(CancellationToken.None);
+        }
+    }
 }

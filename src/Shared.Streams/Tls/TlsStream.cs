@@ -13,7 +13,7 @@ public sealed class TlsStream : DuplexStream
     private readonly DuplexStream _inner;
     private readonly InnerStream _transport;
     private readonly SslStream _tls;
-    private StreamAbortedException? _abort;
+    private readonly AbortLatch _abort = new();
     private int _disposed;
     private volatile bool _readEnded;
     private volatile bool _writesCompleted;
@@ -56,23 +56,31 @@ public sealed class TlsStream : DuplexStream
             return 0;
         }
 
-        ThrowIfAborted();
+        _abort.ThrowIfSet();
         int count;
+        await _transport.Session.WaitAsync(cancellationToken);
         try
         {
             count = await _tls.ReadAsync(buffer, cancellationToken);
         }
         catch (Exception exception) when (IsFailure(exception))
         {
-            throw Broken(ReasonOf(exception), exception);
+            throw Broken(exception);
+        }
+        finally
+        {
+            _transport.Session.Release();
         }
 
         if (count == 0 && !buffer.IsEmpty)
         {
-            ThrowIfAborted();
-            _readEnded = !_transport.EndReached
-                ? true
-                : throw Broken(new StreamAbort(AbortCode.Truncated, "TLS ended without close_notify"), null);
+            _abort.ThrowIfSet();
+            if (_transport.EndReached)
+            {
+                throw Broken(Truncated);
+            }
+
+            _readEnded = true;
         }
 
         return count;
@@ -87,7 +95,7 @@ public sealed class TlsStream : DuplexStream
             throw new InvalidOperationException("The writing direction of this stream has ended.");
         }
 
-        ThrowIfAborted();
+        _abort.ThrowIfSet();
 
         // SslStream would send an empty record.
         if (buffer.IsEmpty)
@@ -101,7 +109,7 @@ public sealed class TlsStream : DuplexStream
         }
         catch (Exception exception) when (IsFailure(exception))
         {
-            throw Broken(ReasonOf(exception), exception);
+            throw Broken(exception);
         }
     }
 
@@ -113,24 +121,35 @@ public sealed class TlsStream : DuplexStream
             return;
         }
 
-        ThrowIfAborted();
+        _abort.ThrowIfSet();
         _writesCompleted = true;
         try
         {
-            await _tls.ShutdownAsync();
+            Task closeNotify;
+            await _transport.Session.WaitAsync(cancellationToken);
+            try
+            {
+                // The record is made before the first wait of this method; from then on it is only sent.
+                closeNotify = _tls.ShutdownAsync();
+            }
+            finally
+            {
+                _transport.Session.Release();
+            }
+
+            await closeNotify;
             await _inner.CompleteWritesAsync(cancellationToken);
         }
         catch (Exception exception) when (IsFailure(exception))
         {
-            throw Broken(ReasonOf(exception), exception);
+            throw Broken(exception);
         }
     }
 
     /// <inheritdoc/>
     public override void Abort(StreamAbort reason)
     {
-        if (Volatile.Read(ref _disposed) == 0
-            && Interlocked.CompareExchange(ref _abort, new StreamAbortedException(reason, byPeer: false), null) is null)
+        if (Volatile.Read(ref _disposed) == 0 && _abort.TrySet(reason, byPeer: false))
         {
             _inner.Abort(reason);
         }
@@ -141,11 +160,16 @@ public sealed class TlsStream : DuplexStream
     {
         if (!_writesCompleted)
         {
-            Abort(new StreamAbort(AbortCode.Dropped, "dropped before its end"));
+            Abort(StreamAbort.Dropped);
         }
 
         if (Interlocked.Exchange(ref _disposed, 1) == 0)
         {
+            if (!_readEnded)
+            {
+                _abort.TrySet(StreamAbort.Dropped, byPeer: false);
+            }
+
             await _inner.DisposeAsync();
             await _tls.DisposeAsync();
             await _transport.DisposeAsync();
@@ -158,7 +182,9 @@ public sealed class TlsStream : DuplexStream
     {
         try
         {
+            await _transport.Session.WaitAsync();
             await authenticate(_tls);
+            _transport.Session.Release();
         }
         catch
         {
@@ -171,31 +197,25 @@ public sealed class TlsStream : DuplexStream
     private static bool IsFailure(Exception exception) =>
         exception is IOException or AuthenticationException or ObjectDisposedException or InvalidOperationException;
 
-    private static StreamAbort ReasonOf(Exception exception) => exception switch
-    {
-        StreamAbortedException aborted => aborted.Reason,
-        { InnerException: StreamAbortedException aborted } => aborted.Reason,
-        ObjectDisposedException => new StreamAbort(AbortCode.Dropped, "the stream is disposed"),
-        _ => new StreamAbort(AbortCode.ProtocolError, "the TLS session failed"),
-    };
+    private static StreamAbortedException Truncated =>
+        new(new StreamAbort(AbortCode.Truncated, "TLS ended without close_notify"), byPeer: true);
 
-    private void ThrowIfAborted()
+    /// <summary>The one door to the aborted state from underneath: the first reason stays, the stream underneath is cut.</summary>
+    private StreamAbortedException Broken(Exception cause)
     {
-        if (Volatile.Read(ref _abort) is { } abort)
+        var (reason, byPeer) = cause switch
         {
-            throw new StreamAbortedException(abort.Reason, abort.ByPeer, abort.InnerException);
-        }
-    }
-
-    private StreamAbortedException Broken(StreamAbort reason, Exception? cause)
-    {
-        var first = Interlocked.CompareExchange(ref _abort, new StreamAbortedException(reason, byPeer: true, cause), null);
-        if (first is null)
+            StreamAbortedException aborted => (aborted.Reason, aborted.ByPeer),
+            { InnerException: StreamAbortedException aborted } => (aborted.Reason, aborted.ByPeer),
+            ObjectDisposedException => (StreamAbort.Dropped, false),
+            _ when _transport.EndReached => (Truncated.Reason, true),
+            _ => (new StreamAbort(AbortCode.ProtocolError, "the TLS session failed"), true),
+        };
+        if (_abort.TrySet(reason, byPeer, cause))
         {
             _inner.Abort(reason);
         }
 
-        var abort = _abort!;
-        return new StreamAbortedException(abort.Reason, abort.ByPeer, abort.InnerException);
+        return _abort.ToException();
     }
 }

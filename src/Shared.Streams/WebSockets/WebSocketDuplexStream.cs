@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net.WebSockets;
 using System.Runtime.CompilerServices;
 using Shared.Streams.Protocol;
@@ -16,12 +17,14 @@ public abstract class WebSocketDuplexStream : DuplexStream
 {
     private static readonly TimeSpan LastWordTimeout = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan PeerReactionTimeout = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan LingerTimeout = TimeSpan.FromSeconds(2);
 
     private readonly WebSocket _webSocket;
     private readonly CancellationToken _connectionClosed;
-    private readonly TaskCompletionSource _transportFailed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private StreamAbortedException? _abort;
+    private readonly TaskCompletionSource _lastReaderLeft = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly AbortLatch _abort = new();
     private Task _lastWord = Task.CompletedTask;
+    private int _reading;
     private int _writing;
     private int _disposed;
     private bool _readEnded;
@@ -56,50 +59,29 @@ public abstract class WebSocketDuplexStream : DuplexStream
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        while (!_readEnded)
+        if (_readEnded)
         {
-            ThrowIfAborted();
-            ValueWebSocketReceiveResult received;
-            try
-            {
-                received = await _webSocket.ReceiveAsync(buffer, cancellationToken);
-            }
-            catch (Exception exception) when (IsTransportFailure(exception, cancellationToken))
-            {
-                _transportFailed.TrySetResult();
-                if (OnTransportLost(exception) is not { } reason || IsAborted)
-                {
-                    ThrowIfAborted();
-                    _readEnded = true;
-                    break;
-                }
-
-                throw Broken(reason, exception);
-            }
-
-            switch (received.MessageType)
-            {
-                case WebSocketMessageType.Binary when received.Count > 0:
-                    return received.Count;
-
-                // Data waits for an empty buffer: a whole empty message would have ended here, and is no data.
-                case WebSocketMessageType.Binary when buffer.IsEmpty && !received.EndOfMessage:
-                    return 0;
-
-                case WebSocketMessageType.Text:
-                    _readEnded = await ReadTextAsync(buffer, received, cancellationToken) == Signal.End;
-                    break;
-
-                case WebSocketMessageType.Close:
-                    _readEnded = OnClose() == Signal.End;
-                    break;
-
-                default:
-                    break;
-            }
+            return 0;
         }
 
-        return 0;
+        _abort.ThrowIfSet();
+        if (Interlocked.CompareExchange(ref _reading, 1, 0) != 0)
+        {
+            throw new InvalidOperationException("Another read is outstanding on this stream.");
+        }
+
+        try
+        {
+            return await ReceiveAsync(buffer, cancellationToken);
+        }
+        finally
+        {
+            Interlocked.Exchange(ref _reading, 0);
+            if (_abort.IsSet)
+            {
+                _lastReaderLeft.TrySetResult();
+            }
+        }
     }
 
     /// <inheritdoc/>
@@ -132,7 +114,7 @@ public abstract class WebSocketDuplexStream : DuplexStream
     /// <inheritdoc/>
     public override void Abort(StreamAbort reason)
     {
-        if (Volatile.Read(ref _disposed) != 0 || !TrySetAborted(new StreamAbortedException(reason, byPeer: false)))
+        if (Volatile.Read(ref _disposed) != 0 || !_abort.TrySet(reason, byPeer: false))
         {
             return;
         }
@@ -151,14 +133,23 @@ public abstract class WebSocketDuplexStream : DuplexStream
     /// <inheritdoc/>
     public override async ValueTask DisposeAsync()
     {
-        if (!IsAborted && !_writesCompleted)
+        if (!_writesCompleted)
         {
-            Abort(new StreamAbort(AbortCode.Dropped, "dropped before its end"));
+            Abort(StreamAbort.Dropped);
         }
 
-        if (Interlocked.Exchange(ref _disposed, 1) == 0 && !IsAborted)
+        if (Interlocked.Exchange(ref _disposed, 1) == 0 && !_abort.IsSet)
         {
+            if (!_readEnded)
+            {
+                _abort.TrySet(StreamAbort.Dropped, byPeer: false);
+            }
+
             await CloseAsync();
+            if (!_readEnded)
+            {
+                await DrainAsync(LingerTimeout);
+            }
         }
 
         await _lastWord;
@@ -181,15 +172,63 @@ public abstract class WebSocketDuplexStream : DuplexStream
     /// <summary>The transport failed under a read: the reason to abort for, or null when this is an ordinary end here.</summary>
     private protected abstract StreamAbort? OnTransportLost(Exception exception);
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        while (!_readEnded)
+        {
+            ValueWebSocketReceiveResult received;
+            try
+            {
+                received = await _webSocket.ReceiveAsync(buffer, cancellationToken);
+            }
+            catch (Exception exception) when (IsTransportFailure(exception, cancellationToken))
+            {
+                if (OnTransportLost(exception) is not { } reason || _abort.IsSet)
+                {
+                    _abort.ThrowIfSet();
+                    _readEnded = true;
+                    break;
+                }
+
+                throw Broken(reason, exception);
+            }
+
+            _abort.ThrowIfSet();
+            switch (received.MessageType)
+            {
+                case WebSocketMessageType.Binary when received.Count > 0:
+                    return received.Count;
+
+                // Data waits for an empty buffer: a whole empty message would have ended here, and is no data.
+                case WebSocketMessageType.Binary when buffer.IsEmpty && !received.EndOfMessage:
+                    return 0;
+
+                case WebSocketMessageType.Text:
+                    _readEnded = await ReadTextAsync(buffer, received, cancellationToken) == Signal.End;
+                    break;
+
+                case WebSocketMessageType.Close:
+                    _readEnded = OnClose() == Signal.End;
+                    break;
+
+                default:
+                    break;
+            }
+        }
+
+        return 0;
+    }
+
     /// <summary>Sends one whole message; maps every failure to the one door, <see cref="Broken"/>.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private protected async ValueTask SendAsync(
         ReadOnlyMemory<byte> message, WebSocketMessageType type, CancellationToken cancellationToken)
     {
-        ThrowIfAborted();
+        _abort.ThrowIfSet();
         if (Interlocked.CompareExchange(ref _writing, 1, 0) != 0)
         {
-            ThrowIfAborted();
+            _abort.ThrowIfSet();
             throw new InvalidOperationException("Another write is outstanding on this stream.");
         }
 
@@ -206,6 +245,8 @@ public abstract class WebSocketDuplexStream : DuplexStream
             Volatile.Write(ref _writing, 0);
         }
 
+        // A web server ends a write that its own abort cuts without a word.
+        _abort.ThrowIfSet();
         if (_connectionClosed.IsCancellationRequested)
         {
             throw Broken(new StreamAbort(AbortCode.ConnectionLost, "the connection was lost"));
@@ -215,12 +256,12 @@ public abstract class WebSocketDuplexStream : DuplexStream
     /// <summary>The one door to the aborted state by the peer's doing: the first reason stays, the transport is cut.</summary>
     private protected StreamAbortedException Broken(StreamAbort reason, Exception? cause = null)
     {
-        if (TrySetAborted(new StreamAbortedException(reason, byPeer: true, cause)))
+        if (_abort.TrySet(reason, byPeer: true, cause))
         {
             _webSocket.Abort();
         }
 
-        return CurrentAbort();
+        return _abort.ToException();
     }
 
     private protected static StreamAbort LossOf(Exception exception) => exception switch
@@ -229,8 +270,6 @@ public abstract class WebSocketDuplexStream : DuplexStream
             => new StreamAbort(AbortCode.ProtocolError, "the peer broke the WebSocket protocol"),
         _ => new StreamAbort(AbortCode.ConnectionLost, "the connection was lost"),
     };
-
-    private bool IsAborted => Volatile.Read(ref _abort) is not null;
 
     private static bool IsTransportFailure(Exception exception, CancellationToken cancellationToken) =>
         exception is WebSocketException or IOException or ObjectDisposedException or InvalidOperationException
@@ -278,8 +317,8 @@ public abstract class WebSocketDuplexStream : DuplexStream
         {
             await SayAbortAsync(reason, limit.Token);
 
-            // Cutting at once could overtake the word. The peer cuts when it has read it, which fails our pending read.
-            await Task.WhenAny(_transportFailed.Task, Task.Delay(PeerReactionTimeout, CancellationToken.None));
+            // Cutting at once could overtake the word. The peer cuts when it has read it.
+            await DrainAsync(PeerReactionTimeout);
         }
         catch (Exception exception) when (exception is WebSocketException or IOException or ObjectDisposedException
             or InvalidOperationException or OperationCanceledException)
@@ -308,20 +347,34 @@ public abstract class WebSocketDuplexStream : DuplexStream
         }
     }
 
-    private bool TrySetAborted(StreamAbortedException abort) => Interlocked.CompareExchange(ref _abort, abort, null) is null;
-
-    private void ThrowIfAborted()
+    /// <summary>
+    /// Takes what still comes until the peer has closed, too: cutting a connection with bytes that were not read makes the kernel send a
+    /// reset, and that may destroy at the peer what we wrote last.
+    /// </summary>
+    private async Task DrainAsync(TimeSpan atMost)
     {
-        if (IsAborted)
+        using var limit = new CancellationTokenSource(atMost);
+        var buffer = ArrayPool<byte>.Shared.Rent(16 * 1024);
+        try
         {
-            throw CurrentAbort();
-        }
-    }
+            if (Interlocked.CompareExchange(ref _reading, 1, 0) != 0)
+            {
+                // Whatever wakes this reader tells it that the stream is aborted.
+                await _lastReaderLeft.Task.WaitAsync(limit.Token);
+            }
 
-    // A fresh exception each time: one instance thrown from two threads would mix their stack traces.
-    private StreamAbortedException CurrentAbort()
-    {
-        var abort = _abort!;
-        return new StreamAbortedException(abort.Reason, abort.ByPeer, abort.InnerException);
+            while ((await _webSocket.ReceiveAsync(buffer.AsMemory(), limit.Token)).MessageType != WebSocketMessageType.Close)
+            {
+            }
+        }
+        catch (Exception exception) when (IsTransportFailure(exception, CancellationToken.None))
+        {
+            // The peer is gone, or takes its time to close: this was the last courtesy.
+            _webSocket.Abort();
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
     }
 }

@@ -72,6 +72,7 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         .AddSingleton<AccessWithdrawal>()
         .AddSingleton<HostnameEndpoint>()
         .AddSingleton<LocalListeners>()
+        .AddSingleton<PrometheusExport>()
         .AddSingleton<IngressMetrics>()
         .AddSingleton<ManagementEndpoint>();
 

@@ -1,4 +1,5 @@
 using TunnelIngress.Connectors;
+using TunnelIngress.Metrics;
 using TunnelIngress.State;
 using TunnelIngress.Streams;
 
@@ -7,7 +8,7 @@ namespace TunnelIngress.Management;
 /// <summary>
 /// The management address: <c>/healthz</c> (the process lives), <c>/readyz</c> (it takes new streams), <c>/metrics</c> (Prometheus).
 /// </summary>
-internal sealed class ManagementEndpoint(StreamGate gate, StateWatcher state, ConnectorRegistry connectors)
+internal sealed class ManagementEndpoint(StreamGate gate, StateWatcher state, ConnectorRegistry connectors, PrometheusExport metrics)
 {
     /// <summary>Handles one request.</summary>
     public Task HandleAsync(HttpContext context) => context.Request.Path.Value switch
@@ -25,10 +26,10 @@ internal sealed class ManagementEndpoint(StreamGate gate, StateWatcher state, Co
             context, StatusCodes.Status200OK,
             $"ready: {connectors.Count} connectors online, {state.Current.Services.Count} services");
 
-    private static async Task MetricsAsync(HttpContext context)
+    private Task MetricsAsync(HttpContext context)
     {
-        context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
-        await Prometheus.Metrics.DefaultRegistry.CollectAndExportAsTextAsync(context.Response.Body, context.RequestAborted);
+        context.Response.ContentType = PrometheusExport.ContentType;
+        return metrics.WriteAsync(context.Response.Body, context.RequestAborted);
     }
 
     private static Task WriteAsync(HttpContext context, int status, string text)

@@ -6,21 +6,15 @@ namespace Shared.Streams.Tests.Conformance;
 /// What <see cref="DuplexStream"/> promises, asked of every adapter. An adapter's class says how to connect a pair, and switches off
 /// what its transport cannot carry.
 /// </summary>
-public abstract class DuplexStreamConformance
+public abstract class DuplexStreamConformance : StreamEndings
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     /// <summary>How much is sent where much is asked for.</summary>
     protected virtual int Bulk => 8 * 1024 * 1024;
 
-    /// <summary>The peer reads the reason of an abort, not only that there was one.</summary>
-    protected virtual bool CarriesAbortReason => true;
-
     /// <summary>One direction may end while the other goes on, from either side.</summary>
     protected virtual bool HalfCloses => true;
-
-    /// <summary>An abort is told from an end even when nothing was in flight.</summary>
-    protected virtual bool AbortIsNeverAnEnd => true;
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
@@ -233,9 +227,6 @@ public abstract class DuplexStreamConformance
         await pair.Left.DisposeAsync();
         await pair.Right.DisposeAsync();
     }
-
-    /// <summary>Connects a fresh pair.</summary>
-    protected abstract Task<StreamPair> ConnectAsync();
 
     private static async Task<int> ReadAsync(DuplexStream stream, int size) =>
         await stream.ReadAsync(new byte[size], CancellationToken.None).AsTask().WaitAsync(Patience, Cancelled);

@@ -1,0 +1,161 @@
+using System.Text.Json;
+using Npgsql;
+using Tunnel.Testing;
+
+namespace Tunnel.EndToEnd.Tests;
+
+/// <summary>Tokens that are revoked, rotated and expire, services that come and go, while the ingress runs.</summary>
+public sealed class AccessTests(ClusterFixture fixture) : IAsyncLifetime
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private TunnelCluster _cluster = null!;
+
+    private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _cluster = await TunnelCluster.StartAsync(new Dictionary<string, string> { ["db"] = $"unix://{fixture.Postgres.SocketPath}" });
+        await _cluster.StartConnectorAsync();
+    }
+
+    public ValueTask DisposeAsync() => _cluster.DisposeAsync();
+
+    [Fact]
+    public async Task Revocation_cuts_the_tokens_streams_and_refuses_new_ones()
+    {
+        var address = await ForwardAsync();
+        await using var client = await ConnectAsync(address);
+
+        await _cluster.AdminAsync("token", "revoke", await IdOfAsync(_cluster.ApplicationToken));
+
+        await Assert.ThrowsAnyAsync<NpgsqlException>(() => QueryForEverAsync(client).WaitAsync(Patience, Cancelled));
+        var refused = await Assert.ThrowsAsync<PostgresException>(() => ConnectAsync(address));
+        Assert.Equal("28000", refused.SqlState);
+        Assert.Contains("refused the service token", refused.MessageText, StringComparison.Ordinal);
+        Assert.Equal("revoked: access was withdrawn", (await _cluster.Ingress.WaitForAsync("StreamEnded"))["Reason"]);
+    }
+
+    [Fact]
+    public async Task Revoked_connector_is_cut_with_its_streams()
+    {
+        var address = await ForwardAsync();
+        await using var client = await ConnectAsync(address);
+
+        await _cluster.AdminAsync("token", "revoke", await IdOfAsync(_cluster.ConnectorToken));
+
+        await Assert.ThrowsAnyAsync<NpgsqlException>(() => QueryForEverAsync(client).WaitAsync(Patience, Cancelled));
+        await _cluster.Ingress.WaitForAsync("ConnectorOffline");
+        var refused = await Assert.ThrowsAsync<PostgresException>(() => ConnectAsync(address));
+        Assert.Contains("No connector", refused.MessageText, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Rotation_with_an_overlap_keeps_both_secrets_and_cuts_nothing()
+    {
+        var old = Path.Combine(_cluster.Directory, "old.token");
+        File.Copy(_cluster.ApplicationToken, old);
+        var address = await ForwardAsync();
+        await using var client = await ConnectAsync(address);
+
+        await _cluster.AdminAsync("token", "rotate", await IdOfAsync(old), "--overlap", "1h", "--output", _cluster.ApplicationToken);
+        await _cluster.Ingress.WaitForAsync("StateChanged");
+
+        Assert.NotEqual(await File.ReadAllTextAsync(old, Cancelled), await File.ReadAllTextAsync(_cluster.ApplicationToken, Cancelled));
+        await AssertWorksAsync(address);
+        await AssertWorksAsync(await ForwardAsync(old));
+        await using var command = new NpgsqlCommand("select 1", client);
+        Assert.Equal(1, await command.ExecuteScalarAsync(Cancelled));
+    }
+
+    [Fact]
+    public async Task Rotation_without_an_overlap_ends_the_old_secret()
+    {
+        var old = Path.Combine(_cluster.Directory, "old.token");
+        File.Copy(_cluster.ApplicationToken, old);
+
+        await _cluster.AdminAsync("token", "rotate", await IdOfAsync(old), "--overlap", "0s", "--output", _cluster.ApplicationToken);
+        await _cluster.Ingress.WaitForAsync("StateChanged");
+
+        await AssertWorksAsync(await ForwardAsync());
+        var address = await ForwardAsync(old);
+        await Assert.ThrowsAsync<PostgresException>(() => ConnectAsync(address));
+    }
+
+    [Fact]
+    public async Task Expiry_cuts_the_tokens_streams()
+    {
+        var file = Path.Combine(_cluster.Directory, "short.token");
+        await _cluster.AdminAsync("token", "create", "short", "--access", "db", "--expires", "6s", "--output", file);
+        await _cluster.Ingress.WaitForAsync("StateChanged");
+        await using var client = await ConnectAsync(await ForwardAsync(file));
+
+        await Assert.ThrowsAnyAsync<NpgsqlException>(() => QueryForEverAsync(client).WaitAsync(Patience, Cancelled));
+    }
+
+    [Fact]
+    public async Task Service_that_is_removed_is_cut_and_one_that_is_added_works_without_a_restart()
+    {
+        var address = await ForwardAsync();
+        await using var client = await ConnectAsync(address);
+
+        await _cluster.AdminAsync("service", "remove", "db");
+        await Assert.ThrowsAnyAsync<NpgsqlException>(() => QueryForEverAsync(client).WaitAsync(Patience, Cancelled));
+        await Assert.ThrowsAsync<PostgresException>(() => ConnectAsync(address));
+
+        var revisions = _cluster.Ingress.Count("StateChanged");
+        await _cluster.AddServiceAsync("db", $"unix://{fixture.Postgres.SocketPath}");
+        File.Delete(_cluster.ApplicationToken);
+        await _cluster.AdminAsync("token", "create", "again", "--access", "db", "--output", _cluster.ApplicationToken);
+        for (var attempt = 0; _cluster.Ingress.Count("StateChanged") < revisions + 1; attempt++)
+        {
+            Assert.True(attempt < 300, "the ingress never saw the change");
+            await Task.Delay(100, Cancelled);
+        }
+
+        await Task.Delay(1000, Cancelled);
+        await AssertWorksAsync(await ForwardAsync());
+    }
+
+    private async Task<string> ForwardAsync(string? token = null) =>
+        (await _cluster.StartForwarderWithAsync("db", token ?? _cluster.ApplicationToken)).Addresses[0];
+
+    private static async Task<string> IdOfAsync(string file)
+    {
+        using var document = JsonDocument.Parse(await File.ReadAllTextAsync(file, Cancelled));
+        return document.RootElement.GetProperty("clientId").GetString()!;
+    }
+
+    private static async Task<NpgsqlConnection> ConnectAsync(string address)
+    {
+        var split = address.Split(':');
+        var connection = new NpgsqlConnection(
+            $"Host={split[0]};Port={split[1]};Username=postgres;Database=postgres;Pooling=false;SSL Mode=Disable;GSS Encryption Mode=Disable;Timeout=20");
+        try
+        {
+            await connection.OpenAsync(Cancelled);
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync();
+            throw;
+        }
+    }
+
+    private static async Task AssertWorksAsync(string address)
+    {
+        await using var connection = await ConnectAsync(address);
+        await using var command = new NpgsqlCommand("select 1", connection);
+        Assert.Equal(1, await command.ExecuteScalarAsync(Cancelled));
+    }
+
+    private static async Task QueryForEverAsync(NpgsqlConnection connection)
+    {
+        while (true)
+        {
+            await using var command = new NpgsqlCommand("select 1", connection);
+            await command.ExecuteScalarAsync(Cancelled);
+        }
+    }
+}

@@ -1,0 +1,242 @@
+using System.Diagnostics;
+using System.Net;
+using Npgsql;
+using Tunnel.Testing;
+
+namespace Tunnel.EndToEnd.Tests;
+
+/// <summary>Processes that are killed, stopped, drained and restarted under load. Each test has a cluster of its own.</summary>
+public sealed class FaultTests(ClusterFixture fixture) : IAsyncLifetime
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(40);
+
+    private TunnelCluster _cluster = null!;
+    private IPEndPoint _local = null!;
+
+    private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _cluster = await TunnelCluster.StartAsync(
+            new Dictionary<string, string> { ["db"] = $"unix://{fixture.Postgres.SocketPath}" }, "--local", "db=127.0.0.1:0", "--grace", "20");
+        _local = await _cluster.LocalListenerAsync("db");
+    }
+
+    public ValueTask DisposeAsync() => _cluster.DisposeAsync();
+
+    [Fact]
+    public async Task Killed_connector_ends_streams_at_once_and_its_restart_heals()
+    {
+        var connector = await _cluster.StartConnectorAsync();
+        var clients = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => ConnectAsync()));
+        var load = clients.Select(QueryForEverAsync).ToArray();
+
+        await connector.SignalAsync("KILL");
+
+        foreach (var client in load)
+        {
+            await Assert.ThrowsAnyAsync<NpgsqlException>(() => client.WaitAsync(Patience, Cancelled));
+        }
+
+        var offline = await Assert.ThrowsAsync<PostgresException>(ConnectAsync);
+        Assert.Contains("No connector", offline.MessageText, StringComparison.Ordinal);
+        await _cluster.StartConnectorAsync();
+        await AssertWorksAsync();
+    }
+
+    [Fact]
+    public async Task With_a_second_replica_new_streams_work_at_once_after_a_kill()
+    {
+        var first = await _cluster.StartConnectorAsync();
+        await _cluster.StartConnectorAsync();
+
+        await first.SignalAsync("KILL");
+
+        for (var i = 0; i < 10; i++)
+        {
+            await AssertWorksAsync();
+        }
+    }
+
+    [Fact]
+    public async Task Stalled_connector_leaves_the_rotation_and_its_streams_end_with_an_error()
+    {
+        var stalled = await _cluster.StartConnectorAsync();
+        await using var client = await ConnectAsync();
+        var query = QueryForEverAsync(client);
+        await _cluster.StartConnectorAsync();
+
+        await stalled.SignalAsync("STOP");
+        var since = Stopwatch.GetTimestamp();
+
+        await Assert.ThrowsAnyAsync<NpgsqlException>(() => query.WaitAsync(Patience, Cancelled));
+        TestContext.Current.TestOutputHelper?.WriteLine($"noticed after {Stopwatch.GetElapsedTime(since).TotalSeconds:0.0} s");
+        await _cluster.Ingress.WaitForAsync("ConnectorOffline");
+        await AssertWorksAsync();
+
+        await stalled.SignalAsync("CONT");
+        await stalled.WaitForAsync("ConnectorDisconnected");
+        for (var attempt = 0; _cluster.Ingress.Count("ConnectorOnline") < 3; attempt++)
+        {
+            Assert.True(attempt < 300, "the connector did not come back");
+            await Task.Delay(100, Cancelled);
+        }
+    }
+
+    [Fact]
+    public async Task Drained_connector_finishes_its_streams_while_new_ones_go_to_the_other()
+    {
+        var draining = await _cluster.StartConnectorAsync();
+        await using var client = await ConnectAsync();
+        await using var sleep = new NpgsqlCommand("select pg_sleep(3)", client);
+        var running = sleep.ExecuteNonQueryAsync(Cancelled);
+        await draining.WaitForAsync("StreamOpened");
+        await _cluster.StartConnectorAsync();
+
+        await draining.SignalAsync("TERM");
+        await draining.WaitForAsync("Draining");
+        await AssertWorksAsync();
+
+        await running.WaitAsync(Patience, Cancelled);
+        await client.CloseAsync();
+        Assert.Equal(0, await draining.WaitForExitAsync(Patience));
+        Assert.Equal(0, draining.Count("DrainCut"));
+    }
+
+    [Fact]
+    public async Task Grace_time_that_is_over_cuts_the_streams()
+    {
+        var draining = await _cluster.StartConnectorAsync("--grace", "1");
+        await using var client = await ConnectAsync();
+        var query = QueryForEverAsync(client);
+
+        await draining.SignalAsync("TERM");
+
+        await Assert.ThrowsAnyAsync<NpgsqlException>(() => query.WaitAsync(Patience, Cancelled));
+        Assert.Equal(0, await draining.WaitForExitAsync(Patience));
+        Assert.Equal(1, draining.Count("DrainCut"));
+    }
+
+    [Fact]
+    public async Task Idle_connector_drains_at_once()
+    {
+        var connector = await _cluster.StartConnectorAsync();
+
+        await connector.SignalAsync("TERM");
+
+        Assert.Equal(0, await connector.WaitForExitAsync(TimeSpan.FromSeconds(10)));
+    }
+
+    [Fact]
+    public async Task Drained_ingress_finishes_its_streams_and_refuses_new_ones_clearly()
+    {
+        await _cluster.StartConnectorAsync();
+        var (_, addresses) = await _cluster.StartForwarderAsync("db");
+        var forwarder = IPEndPoint.Parse(addresses[0]);
+        await using var client = await ConnectAsync(forwarder);
+        await using var sleep = new NpgsqlCommand("select pg_sleep(3)", client);
+        var running = sleep.ExecuteNonQueryAsync(Cancelled);
+
+        await _cluster.Ingress.SignalAsync("TERM");
+        await _cluster.Ingress.WaitForAsync("Draining");
+
+        var refused = await Assert.ThrowsAsync<PostgresException>(() => ConnectAsync(forwarder));
+        Assert.Contains("shutting down", refused.MessageText, StringComparison.Ordinal);
+        using var http = new HttpClient();
+        using var ready = await http.GetAsync(new Uri(_cluster.Management, "/readyz"), Cancelled);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
+        await running.WaitAsync(Patience, Cancelled);
+        await client.CloseAsync();
+        Assert.Equal(0, await _cluster.Ingress.WaitForExitAsync(Patience));
+        Assert.Equal(0, _cluster.Ingress.Count("DrainCut"));
+    }
+
+    [Fact]
+    public async Task Connector_comes_back_to_an_ingress_that_was_killed()
+    {
+        var connector = await _cluster.StartConnectorAsync();
+        await _cluster.Ingress.SignalAsync("KILL");
+        await connector.WaitForAsync("ConnectorDisconnected");
+        await _cluster.Ingress.WaitForExitAsync();
+
+        await _cluster.StartIngressAsync("--local", $"db={_local}");
+
+        await _cluster.Ingress.WaitForAsync("ConnectorOnline");
+        await AssertWorksAsync();
+    }
+
+    [Fact]
+    public async Task Two_replicas_get_about_the_same_number_of_streams()
+    {
+        var first = await _cluster.StartConnectorAsync();
+        var second = await _cluster.StartConnectorAsync();
+        var clients = new List<NpgsqlConnection>();
+        for (var i = 0; i < 20; i++)
+        {
+            clients.Add(await ConnectAsync());
+        }
+
+        Assert.Equal((10, 10), (first.Count("StreamOpened"), second.Count("StreamOpened")));
+        foreach (var client in clients)
+        {
+            await client.DisposeAsync();
+        }
+    }
+
+    [Fact]
+    public async Task Reload_changes_services_and_listeners_and_drops_no_stream()
+    {
+        var config = Path.Combine(_cluster.Directory, "connector.json");
+        await File.WriteAllTextAsync(config, """{ "Services": { } }""", Cancelled);
+        var connector = await _cluster.StartConnectorAsync("--config", config);
+        await using var client = await ConnectAsync();
+
+        await File.WriteAllTextAsync(config, """{ "Bogus": 1 }""", Cancelled);
+        await connector.SignalAsync("HUP");
+        var failed = await connector.WaitForAsync("ReloadFailed");
+        Assert.Contains("Bogus", failed["Reason"], StringComparison.Ordinal);
+        await File.WriteAllTextAsync(config, """{ "GraceSeconds": 7 }""", Cancelled);
+        await connector.SignalAsync("HUP");
+        await connector.WaitForAsync("Reloaded");
+        await _cluster.Ingress.SignalAsync("HUP");
+        await _cluster.Ingress.WaitForAsync("Reloaded");
+
+        await using var command = new NpgsqlCommand("select 1", client);
+        Assert.Equal(1, await command.ExecuteScalarAsync(Cancelled));
+        await AssertWorksAsync();
+    }
+
+    private Task<NpgsqlConnection> ConnectAsync() => ConnectAsync(_local);
+
+    private static async Task<NpgsqlConnection> ConnectAsync(IPEndPoint endPoint)
+    {
+        var connection = new NpgsqlConnection(
+            $"Host={endPoint.Address};Port={endPoint.Port};Username=postgres;Database=postgres;Pooling=false;SSL Mode=Disable;GSS Encryption Mode=Disable;Timeout=20");
+        try
+        {
+            await connection.OpenAsync(Cancelled);
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync();
+            throw;
+        }
+    }
+
+    private async Task AssertWorksAsync()
+    {
+        await using var connection = await ConnectAsync();
+        await using var command = new NpgsqlCommand("select 1", connection);
+        Assert.Equal(1, await command.ExecuteScalarAsync(Cancelled));
+    }
+
+    private static async Task QueryForEverAsync(NpgsqlConnection connection)
+    {
+        while (true)
+        {
+            await using var command = new NpgsqlCommand("select 1", connection);
+            await command.ExecuteScalarAsync(Cancelled);
+        }
+    }
+}
