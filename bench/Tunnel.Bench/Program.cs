@@ -43,6 +43,7 @@ finally
 void Stop(PosixSignalContext context)
 {
     context.Cancel = true;
+    Console.Error.WriteLine($"tunnel-bench: stopped by {context.Signal}, cleaning up");
     stopping.Cancel();
 }
 
