@@ -125,7 +125,7 @@ public sealed class TlsStreamTests
     public async Task Ending_while_records_are_being_read_never_breaks_the_session()
     {
         // The session is used by the reader and by the ender at the same time, as often as can be made to happen.
-        for (var round = 0; round < 50; round++)
+        for (var round = 0; round < 600; round++)
         {
             var (client, server, _, _) = await ConnectAsync();
             await using var __ = client;
@@ -152,6 +152,8 @@ public sealed class TlsStreamTests
                 },
                 Cancelled);
 
+            // A little later each time, into the midst of the records.
+            Thread.SpinWait(round % 60 * 200);
             await client.CompleteWritesAsync(Cancelled);
 
             await Task.WhenAll(writing, reading).WaitAsync(Patience, Cancelled);
