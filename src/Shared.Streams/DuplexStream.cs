@@ -26,6 +26,7 @@ public abstract class DuplexStream : IAsyncDisposable
 
     /// <summary>
     /// Hands all bytes to the transport; completes when the buffer may be reused. A slow peer keeps it pending (back-pressure).
+    /// That it completes does not say that the peer got them: a lost peer may be noticed by a later write or read only.
     /// An empty buffer writes nothing.
     /// </summary>
     /// <param name="buffer">The bytes to send.</param>
@@ -52,7 +53,9 @@ public abstract class DuplexStream : IAsyncDisposable
     /// <summary>
     /// Frees the transport. After both directions have ended it is an orderly close; after only <see cref="CompleteWritesAsync"/>
     /// what was written still reaches the peer but nothing more is read; otherwise it aborts.
-    /// Waits at most a few seconds.
+    /// Waits at most a few seconds: for the peer to take the last bytes, or the reason.
+    /// Whatever is outstanding or comes later then throws <see cref="StreamAbortedException"/> with <see cref="AbortCode.Dropped"/>,
+    /// or the reason of an earlier abort; a direction that had ended stays ended.
     /// </summary>
     public abstract ValueTask DisposeAsync();
 }

@@ -54,6 +54,9 @@ public sealed record ListenAddress
         var bracketed = host.StartsWith('[') && host.EndsWith(']');
         return IPAddress.TryParse(bracketed ? host[1..^1] : host, out var address)
             && bracketed == (address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6)
+
+            // The system also reads 1 and 127.1 as IPv4 addresses; here they are typing errors.
+            && (bracketed || host.Count(static character => character == '.') == 3)
             ? new ListenAddress(new IPEndPoint(address, port), null)
             : throw Bad(text, "the host must be an IP address");
     }

@@ -13,7 +13,6 @@ public sealed class StreamListener : IAsyncDisposable
     private const int Backlog = 1024;
 
     private readonly Socket _socket;
-    private int _disposed;
 
     private StreamListener(Socket socket, ListenAddress address)
     {
@@ -85,15 +84,9 @@ public sealed class StreamListener : IAsyncDisposable
         }
     }
 
-    /// <summary>Stops listening and removes the Unix socket's file.</summary>
+    /// <summary>Stops listening. A Unix socket's file goes with it: the platform's socket removes what it has bound.</summary>
     public ValueTask DisposeAsync()
     {
-        // The file first: once the socket is closed another process may take the path, and its file is not ours to remove.
-        if (LocalAddress.UnixPath is { } path && Interlocked.Exchange(ref _disposed, 1) == 0)
-        {
-            File.Delete(path);
-        }
-
         _socket.Dispose();
         return ValueTask.CompletedTask;
     }
