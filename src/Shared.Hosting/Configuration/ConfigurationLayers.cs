@@ -39,7 +39,7 @@ public sealed class ConfigurationLayers(string environmentPrefix, string? file, 
 
         lower.AddEnvironmentVariables(environmentPrefix);
         var lists = flags.Select(flag => flag.Key.Split(':')[0]).Where(IsList).ToHashSet(StringComparer.OrdinalIgnoreCase);
-        var kept = lower.Build().AsEnumerable().Where(pair => !lists.Contains(pair.Key.Split(':')[0]) && pair.Value is not null);
+        var kept = lower.Build().AsEnumerable().Where(pair => !lists.Contains(pair.Key.Split(':')[0]));
         return new ConfigurationBuilder().AddInMemoryCollection(kept).AddInMemoryCollection(flags).Build();
     }
 

@@ -18,6 +18,7 @@ internal sealed class PrometheusExport : IDisposable
         _adapter = MeterAdapter.StartListening(new MeterAdapterOptions
         {
             Registry = _registry,
+            MetricFactory = Prometheus.Metrics.WithCustomRegistry(_registry),
             InstrumentFilterPredicate = static instrument => Meters.Contains(instrument.Meter.Name),
         });
     }
