@@ -48,7 +48,9 @@ public sealed class PostgresServer : IAsyncDisposable
     public Task<CommandResult> RunAsync(string program, params string[] arguments) =>
         CommandLine.RunAsync(program, arguments, new Dictionary<string, string>
         {
-            ["PGHOST"] = _directory, ["PGPORT"] = Port.ToString(CultureInfo.InvariantCulture), ["PGUSER"] = "postgres",
+            ["PGHOST"] = _directory,
+            ["PGPORT"] = Port.ToString(CultureInfo.InvariantCulture),
+            ["PGUSER"] = "postgres",
         });
 
     /// <inheritdoc/>

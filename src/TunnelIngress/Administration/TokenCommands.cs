@@ -34,7 +34,10 @@ internal static class TokenCommands
         var connect = new Option<string?>("--connect") { Description = "The tunnel that connectors may connect with it", HelpName = "TUNNEL" };
         var access = new Option<string[]>("--access")
         {
-            Description = "The services that applications may reach with it", HelpName = "SERVICE", AllowMultipleArgumentsPerToken = true, Arity = ArgumentArity.OneOrMore,
+            Description = "The services that applications may reach with it",
+            HelpName = "SERVICE",
+            AllowMultipleArgumentsPerToken = true,
+            Arity = ArgumentArity.OneOrMore,
         };
         var expires = DurationOption("--expires", "When it expires, from now: 90d, 12h, 30m (never)");
         var output = OutputOption("Write the token to a new file that only you can read, instead of showing it");

@@ -102,7 +102,8 @@ public sealed class DevelopmentCertificateSourceTests : IDisposable
         using var openssl = Process.Start(new ProcessStartInfo(
             "openssl", ["verify", "-x509_strict", "-purpose", "sslserver", "-verify_hostname", hostname, "-CAfile", CaFile, leaf])
         {
-            RedirectStandardOutput = true, RedirectStandardError = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
         })!;
         var said = await openssl.StandardOutput.ReadToEndAsync(Cancel) + await openssl.StandardError.ReadToEndAsync(Cancel);
         await openssl.WaitForExitAsync(Cancel);

@@ -65,7 +65,9 @@ internal sealed class TestCertificates : IDisposable
                     TargetHost = hostname,
                     CertificateChainPolicy = new X509ChainPolicy
                     {
-                        TrustMode = X509ChainTrustMode.CustomRootTrust, CustomTrustStore = { root }, RevocationMode = X509RevocationMode.NoCheck,
+                        TrustMode = X509ChainTrustMode.CustomRootTrust,
+                        CustomTrustStore = { root },
+                        RevocationMode = X509RevocationMode.NoCheck,
                     },
                 },
                 patience.Token);
