@@ -25,12 +25,12 @@ public sealed class AccessTests(ClusterFixture fixture) : IAsyncLifetime
     public async Task Revocation_cuts_the_tokens_streams_and_refuses_new_ones()
     {
         var address = await ForwardAsync();
-        await using var client = await ConnectAsync(address);
+        await using var client = await DatabaseClient.ConnectAsync(address);
 
         await _cluster.AdminAsync("token", "revoke", await IdOfAsync(_cluster.ApplicationToken));
 
-        await Assert.ThrowsAnyAsync<NpgsqlException>(() => QueryForEverAsync(client).WaitAsync(Patience, Cancelled));
-        var refused = await Assert.ThrowsAsync<PostgresException>(() => ConnectAsync(address));
+        await Assert.ThrowsAnyAsync<NpgsqlException>(() => DatabaseClient.QueryForEverAsync(client).WaitAsync(Patience, Cancelled));
+        var refused = await Assert.ThrowsAsync<PostgresException>(() => DatabaseClient.ConnectAsync(address));
         Assert.Equal("28000", refused.SqlState);
         Assert.Contains("refused the service token", refused.MessageText, StringComparison.Ordinal);
         Assert.Equal("revoked: access was withdrawn", (await _cluster.Ingress.WaitForAsync("StreamEnded"))["Reason"]);
@@ -40,13 +40,13 @@ public sealed class AccessTests(ClusterFixture fixture) : IAsyncLifetime
     public async Task Revoked_connector_is_cut_with_its_streams()
     {
         var address = await ForwardAsync();
-        await using var client = await ConnectAsync(address);
+        await using var client = await DatabaseClient.ConnectAsync(address);
 
         await _cluster.AdminAsync("token", "revoke", await IdOfAsync(_cluster.ConnectorToken));
 
-        await Assert.ThrowsAnyAsync<NpgsqlException>(() => QueryForEverAsync(client).WaitAsync(Patience, Cancelled));
+        await Assert.ThrowsAnyAsync<NpgsqlException>(() => DatabaseClient.QueryForEverAsync(client).WaitAsync(Patience, Cancelled));
         await _cluster.Ingress.WaitForAsync("ConnectorOffline");
-        var refused = await Assert.ThrowsAsync<PostgresException>(() => ConnectAsync(address));
+        var refused = await Assert.ThrowsAsync<PostgresException>(() => DatabaseClient.ConnectAsync(address));
         Assert.Contains("No connector", refused.MessageText, StringComparison.Ordinal);
     }
 
@@ -56,16 +56,15 @@ public sealed class AccessTests(ClusterFixture fixture) : IAsyncLifetime
         var old = Path.Combine(_cluster.Directory, "old.token");
         File.Copy(_cluster.ApplicationToken, old);
         var address = await ForwardAsync();
-        await using var client = await ConnectAsync(address);
+        await using var client = await DatabaseClient.ConnectAsync(address);
 
         await _cluster.AdminAsync("token", "rotate", await IdOfAsync(old), "--overlap", "1h", "--output", _cluster.ApplicationToken);
         await _cluster.Ingress.WaitForAsync("StateChanged");
 
         Assert.NotEqual(await File.ReadAllTextAsync(old, Cancelled), await File.ReadAllTextAsync(_cluster.ApplicationToken, Cancelled));
-        await AssertWorksAsync(address);
-        await AssertWorksAsync(await ForwardAsync(old));
-        await using var command = new NpgsqlCommand("select 1", client);
-        Assert.Equal(1, await command.ExecuteScalarAsync(Cancelled));
+        await DatabaseClient.AssertWorksAsync(address);
+        await DatabaseClient.AssertWorksAsync(await ForwardAsync(old));
+        await DatabaseClient.AssertAnswersAsync(client);
     }
 
     [Fact]
@@ -77,9 +76,9 @@ public sealed class AccessTests(ClusterFixture fixture) : IAsyncLifetime
         await _cluster.AdminAsync("token", "rotate", await IdOfAsync(old), "--overlap", "0s", "--output", _cluster.ApplicationToken);
         await _cluster.Ingress.WaitForAsync("StateChanged");
 
-        await AssertWorksAsync(await ForwardAsync());
+        await DatabaseClient.AssertWorksAsync(await ForwardAsync());
         var address = await ForwardAsync(old);
-        await Assert.ThrowsAsync<PostgresException>(() => ConnectAsync(address));
+        await Assert.ThrowsAsync<PostgresException>(() => DatabaseClient.ConnectAsync(address));
     }
 
     [Fact]
@@ -88,20 +87,20 @@ public sealed class AccessTests(ClusterFixture fixture) : IAsyncLifetime
         var file = Path.Combine(_cluster.Directory, "short.token");
         await _cluster.AdminAsync("token", "create", "short", "--access", "db", "--expires", "6s", "--output", file);
         await _cluster.Ingress.WaitForAsync("StateChanged");
-        await using var client = await ConnectAsync(await ForwardAsync(file));
+        await using var client = await DatabaseClient.ConnectAsync(await ForwardAsync(file));
 
-        await Assert.ThrowsAnyAsync<NpgsqlException>(() => QueryForEverAsync(client).WaitAsync(Patience, Cancelled));
+        await Assert.ThrowsAnyAsync<NpgsqlException>(() => DatabaseClient.QueryForEverAsync(client).WaitAsync(Patience, Cancelled));
     }
 
     [Fact]
     public async Task Service_that_is_removed_is_cut_and_one_that_is_added_works_without_a_restart()
     {
         var address = await ForwardAsync();
-        await using var client = await ConnectAsync(address);
+        await using var client = await DatabaseClient.ConnectAsync(address);
 
         await _cluster.AdminAsync("service", "remove", "db");
-        await Assert.ThrowsAnyAsync<NpgsqlException>(() => QueryForEverAsync(client).WaitAsync(Patience, Cancelled));
-        await Assert.ThrowsAsync<PostgresException>(() => ConnectAsync(address));
+        await Assert.ThrowsAnyAsync<NpgsqlException>(() => DatabaseClient.QueryForEverAsync(client).WaitAsync(Patience, Cancelled));
+        await Assert.ThrowsAsync<PostgresException>(() => DatabaseClient.ConnectAsync(address));
 
         var revisions = _cluster.Ingress.Count("StateChanged");
         await _cluster.AddServiceAsync("db", $"unix://{fixture.Postgres.SocketPath}");
@@ -114,48 +113,15 @@ public sealed class AccessTests(ClusterFixture fixture) : IAsyncLifetime
         }
 
         await Task.Delay(1000, Cancelled);
-        await AssertWorksAsync(await ForwardAsync());
+        await DatabaseClient.AssertWorksAsync(await ForwardAsync());
     }
 
     private async Task<string> ForwardAsync(string? token = null) =>
-        (await _cluster.StartForwarderWithAsync("db", token ?? _cluster.ApplicationToken)).Addresses[0];
+        (await _cluster.StartForwarderAsync("db", token ?? _cluster.ApplicationToken, environment: null)).Addresses[0];
 
     private static async Task<string> IdOfAsync(string file)
     {
         using var document = JsonDocument.Parse(await File.ReadAllTextAsync(file, Cancelled));
         return document.RootElement.GetProperty("clientId").GetString()!;
-    }
-
-    private static async Task<NpgsqlConnection> ConnectAsync(string address)
-    {
-        var split = address.Split(':');
-        var connection = new NpgsqlConnection(
-            $"Host={split[0]};Port={split[1]};Username=postgres;Database=postgres;Pooling=false;SSL Mode=Disable;GSS Encryption Mode=Disable;Timeout=20");
-        try
-        {
-            await connection.OpenAsync(Cancelled);
-            return connection;
-        }
-        catch
-        {
-            await connection.DisposeAsync();
-            throw;
-        }
-    }
-
-    private static async Task AssertWorksAsync(string address)
-    {
-        await using var connection = await ConnectAsync(address);
-        await using var command = new NpgsqlCommand("select 1", connection);
-        Assert.Equal(1, await command.ExecuteScalarAsync(Cancelled));
-    }
-
-    private static async Task QueryForEverAsync(NpgsqlConnection connection)
-    {
-        while (true)
-        {
-            await using var command = new NpgsqlCommand("select 1", connection);
-            await command.ExecuteScalarAsync(Cancelled);
-        }
     }
 }

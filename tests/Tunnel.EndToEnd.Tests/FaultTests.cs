@@ -29,7 +29,7 @@ public sealed class FaultTests(ClusterFixture fixture) : IAsyncLifetime
     {
         var connector = await _cluster.StartConnectorAsync();
         var clients = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => ConnectAsync()));
-        var load = clients.Select(QueryForEverAsync).ToArray();
+        var load = clients.Select(DatabaseClient.QueryForEverAsync).ToArray();
 
         await connector.SignalAsync("KILL");
 
@@ -63,7 +63,7 @@ public sealed class FaultTests(ClusterFixture fixture) : IAsyncLifetime
     {
         var stalled = await _cluster.StartConnectorAsync();
         await using var client = await ConnectAsync();
-        var query = QueryForEverAsync(client);
+        var query = DatabaseClient.QueryForEverAsync(client);
         await _cluster.StartConnectorAsync();
 
         await stalled.SignalAsync("STOP");
@@ -108,7 +108,7 @@ public sealed class FaultTests(ClusterFixture fixture) : IAsyncLifetime
     {
         var draining = await _cluster.StartConnectorAsync("--grace", "1");
         await using var client = await ConnectAsync();
-        var query = QueryForEverAsync(client);
+        var query = DatabaseClient.QueryForEverAsync(client);
 
         await draining.SignalAsync("TERM");
 
@@ -133,14 +133,14 @@ public sealed class FaultTests(ClusterFixture fixture) : IAsyncLifetime
         await _cluster.StartConnectorAsync();
         var (_, addresses) = await _cluster.StartForwarderAsync("db");
         var forwarder = IPEndPoint.Parse(addresses[0]);
-        await using var client = await ConnectAsync(forwarder);
+        await using var client = await DatabaseClient.ConnectAsync(forwarder);
         await using var sleep = new NpgsqlCommand("select pg_sleep(3)", client);
         var running = sleep.ExecuteNonQueryAsync(Cancelled);
 
         await _cluster.Ingress.SignalAsync("TERM");
         await _cluster.Ingress.WaitForAsync("Draining");
 
-        var refused = await Assert.ThrowsAsync<PostgresException>(() => ConnectAsync(forwarder));
+        var refused = await Assert.ThrowsAsync<PostgresException>(() => DatabaseClient.ConnectAsync(forwarder));
         Assert.Contains("shutting down", refused.MessageText, StringComparison.Ordinal);
         using var http = new HttpClient();
         using var ready = await http.GetAsync(new Uri(_cluster.Management, "/readyz"), Cancelled);
@@ -201,42 +201,11 @@ public sealed class FaultTests(ClusterFixture fixture) : IAsyncLifetime
         await _cluster.Ingress.SignalAsync("HUP");
         await _cluster.Ingress.WaitForAsync("Reloaded");
 
-        await using var command = new NpgsqlCommand("select 1", client);
-        Assert.Equal(1, await command.ExecuteScalarAsync(Cancelled));
+        await DatabaseClient.AssertAnswersAsync(client);
         await AssertWorksAsync();
     }
 
-    private Task<NpgsqlConnection> ConnectAsync() => ConnectAsync(_local);
+    private Task<NpgsqlConnection> ConnectAsync() => DatabaseClient.ConnectAsync(_local);
 
-    private static async Task<NpgsqlConnection> ConnectAsync(IPEndPoint endPoint)
-    {
-        var connection = new NpgsqlConnection(
-            $"Host={endPoint.Address};Port={endPoint.Port};Username=postgres;Database=postgres;Pooling=false;SSL Mode=Disable;GSS Encryption Mode=Disable;Timeout=20");
-        try
-        {
-            await connection.OpenAsync(Cancelled);
-            return connection;
-        }
-        catch
-        {
-            await connection.DisposeAsync();
-            throw;
-        }
-    }
-
-    private async Task AssertWorksAsync()
-    {
-        await using var connection = await ConnectAsync();
-        await using var command = new NpgsqlCommand("select 1", connection);
-        Assert.Equal(1, await command.ExecuteScalarAsync(Cancelled));
-    }
-
-    private static async Task QueryForEverAsync(NpgsqlConnection connection)
-    {
-        while (true)
-        {
-            await using var command = new NpgsqlCommand("select 1", connection);
-            await command.ExecuteScalarAsync(Cancelled);
-        }
-    }
+    private Task AssertWorksAsync() => DatabaseClient.AssertWorksAsync(_local);
 }

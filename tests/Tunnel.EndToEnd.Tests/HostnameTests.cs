@@ -36,7 +36,7 @@ public sealed class HostnameTests(ClusterFixture fixture)
 
             await client.SendAsync(ReadOnlyMemory<byte>.Empty, WebSocketMessageType.Binary, endOfMessage: true, Cancelled);
         }, Cancelled);
-        var arrived = await ReceiveExactlyAsync(target, data.Length);
+        var arrived = await target.ReceiveExactlyAsync(data.Length);
         await sending;
         Assert.Equal(data, arrived);
 
@@ -68,7 +68,7 @@ public sealed class HostnameTests(ClusterFixture fixture)
         await client.SendAsync(ReadOnlyMemory<byte>.Empty, WebSocketMessageType.Binary, endOfMessage: true, Cancelled);
         await client.SendAsync("x"u8.ToArray(), WebSocketMessageType.Binary, endOfMessage: true, Cancelled);
 
-        Assert.Equal("x"u8.ToArray(), await ReceiveExactlyAsync(target, 1));
+        Assert.Equal("x"u8.ToArray(), await target.ReceiveExactlyAsync(1));
     }
 
     [Fact]
@@ -91,7 +91,7 @@ public sealed class HostnameTests(ClusterFixture fixture)
         using var client = await ConnectAsync("raw");
         using var target = await AcceptAsync();
         await client.SendAsync("bye"u8.ToArray(), WebSocketMessageType.Binary, endOfMessage: true, Cancelled);
-        Assert.Equal("bye"u8.ToArray(), await ReceiveExactlyAsync(target, 3));
+        Assert.Equal("bye"u8.ToArray(), await target.ReceiveExactlyAsync(3));
 
         client.Abort();
 
@@ -270,17 +270,4 @@ public sealed class HostnameTests(ClusterFixture fixture)
             },
         },
     };
-
-    private static async Task<byte[]> ReceiveExactlyAsync(Socket socket, int length)
-    {
-        var buffer = new byte[length];
-        for (var count = 0; count < length;)
-        {
-            var received = await socket.ReceiveAsync(buffer.AsMemory(count), Cancelled).AsTask().WaitAsync(Patience, Cancelled);
-            Assert.True(received > 0, "the stream ended early");
-            count += received;
-        }
-
-        return buffer;
-    }
 }

@@ -23,7 +23,7 @@ public sealed class WireTests(ClusterFixture fixture, ITestOutputHelper output)
         var (first, second) = applicationEndsFirst ? (application, target) : (target, application);
         await first.SendAsync("last words"u8.ToArray(), Cancelled);
         first.Shutdown(SocketShutdown.Send);
-        Assert.Equal(10, (await ReceiveAllAsync(second)).Length);
+        Assert.Equal(10, (await second.ReceiveToEndAsync()).Length);
         var data = RandomNumberGenerator.GetBytes(64 * 1024 * 1024);
 
         var sending = Task.Run(async () =>
@@ -31,7 +31,7 @@ public sealed class WireTests(ClusterFixture fixture, ITestOutputHelper output)
             await SendAllAsync(second, data);
             second.Shutdown(SocketShutdown.Send);
         }, Cancelled);
-        var received = await ReceiveAllAsync(first).WaitAsync(Patience, Cancelled);
+        var received = await first.ReceiveToEndAsync().WaitAsync(Patience, Cancelled);
         await sending;
 
         Assert.Equal(SHA256.HashData(data), SHA256.HashData(received));
@@ -68,8 +68,8 @@ public sealed class WireTests(ClusterFixture fixture, ITestOutputHelper output)
         application.Shutdown(SocketShutdown.Send);
         target.Shutdown(SocketShutdown.Send);
 
-        Assert.Equal(2000, (await ReceiveAllAsync(application)).Length);
-        Assert.Equal(1000, (await ReceiveAllAsync(target)).Length);
+        Assert.Equal(2000, (await application.ReceiveToEndAsync()).Length);
+        Assert.Equal(1000, (await target.ReceiveToEndAsync()).Length);
     }
 
     [Theory]
@@ -97,7 +97,7 @@ public sealed class WireTests(ClusterFixture fixture, ITestOutputHelper output)
                 {
                     var socket = await DialAsync("ingress");
                     await SendAllAsync(socket, "ping"u8.ToArray());
-                    Assert.Equal("ping"u8.ToArray(), await ReceiveExactlyAsync(socket, 4));
+                    Assert.Equal("ping"u8.ToArray(), await socket.ReceiveExactlyAsync(4));
                     return socket;
                 })).WaitAsync(Patience, Cancelled));
             }
@@ -111,7 +111,7 @@ public sealed class WireTests(ClusterFixture fixture, ITestOutputHelper output)
 
             foreach (var socket in idle)
             {
-                Assert.Equal("pong"u8.ToArray(), await ReceiveExactlyAsync(socket, 4));
+                Assert.Equal("pong"u8.ToArray(), await socket.ReceiveExactlyAsync(4));
             }
         }
         finally
@@ -125,7 +125,7 @@ public sealed class WireTests(ClusterFixture fixture, ITestOutputHelper output)
         using var socket = await DialAsync(way);
         var data = new byte[50_000];
         new Random(seed).NextBytes(data);
-        var receiving = ReceiveAllAsync(socket);
+        var receiving = socket.ReceiveToEndAsync();
         await SendAllAsync(socket, data);
         socket.Shutdown(SocketShutdown.Send);
         var received = await receiving;
@@ -154,31 +154,6 @@ public sealed class WireTests(ClusterFixture fixture, ITestOutputHelper output)
         {
             sent += await socket.SendAsync(data.AsMemory(sent), Cancelled);
         }
-    }
-
-    private static async Task<byte[]> ReceiveAllAsync(Socket socket)
-    {
-        var all = new MemoryStream();
-        var buffer = new byte[64 * 1024];
-        while (await socket.ReceiveAsync(buffer, Cancelled).AsTask().WaitAsync(Patience, Cancelled) is > 0 and var count)
-        {
-            await all.WriteAsync(buffer.AsMemory(0, count), Cancelled);
-        }
-
-        return all.ToArray();
-    }
-
-    private static async Task<byte[]> ReceiveExactlyAsync(Socket socket, int length)
-    {
-        var buffer = new byte[length];
-        for (var count = 0; count < length;)
-        {
-            var received = await socket.ReceiveAsync(buffer.AsMemory(count), Cancelled).AsTask().WaitAsync(Patience, Cancelled);
-            Assert.True(received > 0, "the stream ended early");
-            count += received;
-        }
-
-        return buffer;
     }
 
     private sealed class EchoLoop : IDisposable

@@ -91,13 +91,17 @@ public sealed class TunnelCluster : IAsyncDisposable
     }
 
     /// <summary>Starts a connector and waits until it is registered.</summary>
-    public async Task<ProgramProcess> StartConnectorAsync(params string[] arguments)
+    public Task<ProgramProcess> StartConnectorAsync(params string[] arguments) => StartConnectorAsync(environment: null, arguments);
+
+    /// <summary>The same with an environment of its own.</summary>
+    public async Task<ProgramProcess> StartConnectorAsync(IReadOnlyDictionary<string, string>? environment, params string[] arguments)
     {
-        var connector = Track(ProgramProcess.Start("tunnel-connector",
+        string[] all =
         [
             "run", "--ingress", $"wss://localhost:{Port}", "--token-file", ConnectorToken, "--ca-file", CaFile, "--log-format", "json",
             .. _targets.SelectMany(static target => new[] { "--service", $"{target.Key}={target.Value}" }), .. arguments,
-        ]));
+        ];
+        var connector = Track(ProgramProcess.Start("tunnel-connector", all, environment));
         await connector.WaitForAsync("ConnectorRegistered");
         return connector;
     }
@@ -105,19 +109,20 @@ public sealed class TunnelCluster : IAsyncDisposable
     /// <summary>Starts a forwarder for a service.</summary>
     /// <returns>It, and the addresses it listens on.</returns>
     public Task<(ProgramProcess Process, IReadOnlyList<string> Addresses)> StartForwarderAsync(string service, params string[] listen) =>
-        StartForwarderWithAsync(service, ApplicationToken, listen);
+        StartForwarderAsync(service, ApplicationToken, environment: null, listen);
 
-    /// <summary>Starts a forwarder with a token of its own.</summary>
+    /// <summary>Starts a forwarder with a token and an environment of its own.</summary>
     /// <returns>It, and the addresses it listens on.</returns>
-    public async Task<(ProgramProcess Process, IReadOnlyList<string> Addresses)> StartForwarderWithAsync(
-        string service, string tokenFile, params string[] listen)
+    public async Task<(ProgramProcess Process, IReadOnlyList<string> Addresses)> StartForwarderAsync(
+        string service, string tokenFile, IReadOnlyDictionary<string, string>? environment, params string[] listen)
     {
         string[] addresses = listen.Length > 0 ? listen : ["127.0.0.1:0"];
-        var forwarder = Track(ProgramProcess.Start("tunnel-pooler",
+        string[] all =
         [
             "forward", "--hostname", $"{HostnameOf(service)}:{Port}", "--token-file", tokenFile, "--ca-file", CaFile, "--log-format", "json",
             .. addresses.SelectMany(static address => new[] { "--listen", address }),
-        ]));
+        ];
+        var forwarder = Track(ProgramProcess.Start("tunnel-pooler", all, environment));
         var bound = new List<string>();
         foreach (var _ in addresses)
         {

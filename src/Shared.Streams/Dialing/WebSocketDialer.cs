@@ -115,6 +115,6 @@ public sealed class WebSocketDialer : IDisposable
             }
         }
 
-        return new DialException(Hop.Ingress, "no-upgrade", $"{uri.Authority} did not answer as a tunnel ingress: {exception.Message}", exception);
+        return new DialException(Hop.Ingress, "no-upgrade", $"{uri.Authority} did not answer as a tunnel ingress: {exception.GetBaseException().Message}", exception);
     }
 }

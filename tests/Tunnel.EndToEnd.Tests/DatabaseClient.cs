@@ -1,0 +1,52 @@
+using System.Net;
+using Npgsql;
+
+namespace Tunnel.EndToEnd.Tests;
+
+/// <summary>An ordinary driver at an address of the tunnel.</summary>
+internal static class DatabaseClient
+{
+    private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
+
+    /// <summary>Connects at <c>host:port</c>.</summary>
+    public static Task<NpgsqlConnection> ConnectAsync(string address) => ConnectAsync(IPEndPoint.Parse(address));
+
+    public static async Task<NpgsqlConnection> ConnectAsync(IPEndPoint endPoint)
+    {
+        var connection = new NpgsqlConnection(
+            $"Host={endPoint.Address};Port={endPoint.Port};Username=postgres;Database=postgres;Pooling=false;SSL Mode=Disable;GSS Encryption Mode=Disable;Timeout=20");
+        try
+        {
+            await connection.OpenAsync(Cancelled);
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync();
+            throw;
+        }
+    }
+
+    public static async Task AssertWorksAsync(string address) => await AssertWorksAsync(IPEndPoint.Parse(address));
+
+    public static async Task AssertWorksAsync(IPEndPoint endPoint)
+    {
+        await using var connection = await ConnectAsync(endPoint);
+        await AssertAnswersAsync(connection);
+    }
+
+    public static async Task AssertAnswersAsync(NpgsqlConnection connection)
+    {
+        await using var command = new NpgsqlCommand("select 1", connection);
+        Assert.Equal(1, await command.ExecuteScalarAsync(Cancelled));
+    }
+
+    /// <summary>Never ends but with the error that the connection ends with.</summary>
+    public static async Task QueryForEverAsync(NpgsqlConnection connection)
+    {
+        while (true)
+        {
+            await AssertAnswersAsync(connection);
+        }
+    }
+}
