@@ -108,6 +108,14 @@ internal sealed class MessageReader(DuplexStream stream, int bufferSize = Messag
         Stream = encrypted;
     }
 
+    /// <summary>The stream with what was read of it already put back in front, for TLS that begins without a request.</summary>
+    public DuplexStream TakeStream()
+    {
+        var taken = new PrefixedStream(Buffered.ToArray(), Stream);
+        Release();
+        return taken;
+    }
+
     /// <summary>Gives the memory back. The stream stays open.</summary>
     public void Dispose() => Release();
 

@@ -1,0 +1,91 @@
+namespace Shared.Pooling.Pools;
+
+/// <summary>
+/// How many connections several pools may have together. A pool that needs one when none is left takes the place of a connection
+/// that another pool does not use. Safe for concurrent use.
+/// </summary>
+/// <param name="limit">The most of them.</param>
+internal sealed class ConnectionBudget(int limit)
+{
+    private readonly Lock _gate = new();
+    private readonly List<Member> _members = [];
+    private int _taken;
+
+    /// <summary>Takes part from now on.</summary>
+    /// <param name="evictIdle">Closes an idle connection beyond the minimum and says whether there was one.</param>
+    /// <param name="freed">There may be a place now.</param>
+    public IDisposable Join(Func<bool> evictIdle, Action freed)
+    {
+        var member = new Member(this, evictIdle, freed);
+        lock (_gate)
+        {
+            _members.Add(member);
+        }
+
+        return member;
+    }
+
+    /// <summary>Takes a place. Not to be called under a pool's lock.</summary>
+    public bool TryTake()
+    {
+        lock (_gate)
+        {
+            if (_taken < limit)
+            {
+                _taken++;
+                return true;
+            }
+        }
+
+        // The evicted connection gives its place back when it is closed, and that tells everybody.
+        foreach (var member in Snapshot())
+        {
+            if (member.EvictIdle())
+            {
+                break;
+            }
+        }
+
+        lock (_gate)
+        {
+            return _taken < limit && ++_taken > 0;
+        }
+    }
+
+    /// <summary>Gives a place back. Not to be called under a pool's lock.</summary>
+    public void Give()
+    {
+        lock (_gate)
+        {
+            _taken--;
+        }
+
+        foreach (var member in Snapshot())
+        {
+            member.Freed();
+        }
+    }
+
+    private Member[] Snapshot()
+    {
+        lock (_gate)
+        {
+            return [.. _members];
+        }
+    }
+
+    private sealed class Member(ConnectionBudget budget, Func<bool> evictIdle, Action freed) : IDisposable
+    {
+        public Func<bool> EvictIdle { get; } = evictIdle;
+
+        public Action Freed { get; } = freed;
+
+        public void Dispose()
+        {
+            lock (budget._gate)
+            {
+                budget._members.Remove(this);
+            }
+        }
+    }
+}

@@ -1,0 +1,487 @@
+namespace Shared.Pooling.Pools;
+
+/// <summary>
+/// Connections that are used by one after the other. Who comes first is served first; a connection that comes back goes to whoever has
+/// waited longest, never past him to the one who gave it back. The most recently used idle connection is given first: its caches are warm.
+/// Safe for concurrent use; one short lock, no allocation when a connection is idle.
+/// </summary>
+internal sealed class ConnectionPool<TConnection> : IAsyncDisposable
+    where TConnection : class, IPooledConnection
+{
+    private static readonly TimeSpan MaintenanceInterval = TimeSpan.FromSeconds(1);
+
+    private readonly Lock _gate = new();
+    private readonly Func<CancellationToken, ValueTask<TConnection>> _connect;
+    private readonly TimeProvider _time;
+    private readonly ConnectionBudget? _budget;
+    private readonly IDisposable? _membership;
+    private readonly Dictionary<TConnection, PoolEntry<TConnection>> _entries = [];
+    private readonly LinkedList<PoolEntry<TConnection>> _idle = new();
+    private readonly Queue<PoolWaiter<TConnection>> _waiters = new();
+    private readonly HashSet<Task> _closing = [];
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly LoginBackoff _backoff;
+    private readonly Task _maintenance;
+    private PoolState _state;
+    private int _connecting;
+    private int _generation;
+    private long _opened;
+    private TimeSpan _waitTotal;
+    private TaskCompletionSource? _allReturned;
+
+    /// <summary>Creates a pool; its first connections are opened at once.</summary>
+    /// <param name="connect">Opens a connection, within a time of its own.</param>
+    /// <param name="options">Its limits.</param>
+    /// <param name="budget">Shared with other pools; null without a common limit.</param>
+    /// <param name="time">The clock.</param>
+    public ConnectionPool(Func<CancellationToken, ValueTask<TConnection>> connect, PoolOptions options, ConnectionBudget? budget, TimeProvider time)
+    {
+        (_connect, Options, _budget, _time) = (connect, options, budget, time);
+        _backoff = new LoginBackoff(time);
+        _membership = budget?.Join(TryEvictIdle, ConnectWhereNeeded);
+        _maintenance = MaintainAsync();
+    }
+
+    /// <summary>Its limits; may be changed at any time.</summary>
+    public PoolOptions Options { get; set; }
+
+    /// <summary>How it is now.</summary>
+    public PoolCounts Counts
+    {
+        get
+        {
+            lock (_gate)
+            {
+                DropServedWaiters();
+                var oldest = _waiters.TryPeek(out var first) ? _time.GetElapsedTime(first.Since) : TimeSpan.Zero;
+                return new PoolCounts(_idle.Count, _entries.Count - _idle.Count, _connecting, _waiters.Count, oldest, _waitTotal, _opened, _state);
+            }
+        }
+    }
+
+    /// <summary>Gets a connection, at once when one is idle.</summary>
+    /// <param name="preferred">Taken if it is idle; the caller had it before.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="PoolTimeoutException">None was free in time, or too many wait.</exception>
+    /// <exception cref="PoolClosedException">The pool is closing.</exception>
+    /// <exception cref="OperationCanceledException">The wait was cancelled.</exception>
+    public ValueTask<TConnection> AcquireAsync(TConnection? preferred, CancellationToken cancellationToken)
+    {
+        PoolWaiter<TConnection> waiter;
+        lock (_gate)
+        {
+            DropServedWaiters();
+            if (_state == PoolState.Closed)
+            {
+                return ValueTask.FromException<TConnection>(new PoolClosedException("the pooler is shutting down"));
+            }
+
+            if (_state == PoolState.Active && _waiters.Count == 0 && TakeIdle(preferred) is { } idle)
+            {
+                return new(idle);
+            }
+
+            if (_waiters.Count >= Options.MaxWaiting)
+            {
+                return ValueTask.FromException<TConnection>(new PoolTimeoutException(
+                    $"{_waiters.Count} clients wait for a connection already; raise Max, or find what holds the connections"));
+            }
+
+            waiter = new PoolWaiter<TConnection>(_time.GetTimestamp());
+            _waiters.Enqueue(waiter);
+        }
+
+        waiter.Limit(_time, Options.WaitTimeout, OnTimeout, static (cancelled, token) => cancelled.TryCancel(token), cancellationToken);
+        ConnectWhereNeeded();
+        return new(WaitAsync(waiter));
+    }
+
+    /// <summary>Gives a connection back.</summary>
+    public void Return(TConnection connection)
+    {
+        lock (_gate)
+        {
+            if (!_entries.TryGetValue(connection, out var entry))
+            {
+                return;
+            }
+
+            if (connection.IsBroken || connection.NotReusable() is not null || _state == PoolState.Closed || IsOutdated(entry))
+            {
+                Forget(entry);
+            }
+            else if (!TryServe(connection))
+            {
+                entry.IdleSince = _time.GetTimestamp();
+                _idle.AddLast(entry.Node);
+            }
+
+            TellWhenAllReturned();
+        }
+
+        ConnectWhereNeeded();
+    }
+
+    /// <summary>A connection has ended by itself.</summary>
+    public void Remove(TConnection connection)
+    {
+        lock (_gate)
+        {
+            if (_entries.TryGetValue(connection, out var entry))
+            {
+                Forget(entry);
+                TellWhenAllReturned();
+            }
+        }
+
+        ConnectWhereNeeded();
+    }
+
+    /// <summary>Lets everybody wait from now on, and waits until all connections have come back.</summary>
+    public Task PauseAsync()
+    {
+        lock (_gate)
+        {
+            Enter(PoolState.Paused);
+            _allReturned ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var all = _allReturned.Task;
+            TellWhenAllReturned();
+            return all;
+        }
+    }
+
+    /// <summary>Goes on after a pause.</summary>
+    public void Resume()
+    {
+        lock (_gate)
+        {
+            Enter(PoolState.Active);
+            while (_waiters.Count > 0 && TakeIdle(preferred: null) is { } idle)
+            {
+                if (!TryServe(idle))
+                {
+                    _idle.AddLast(_entries[idle].Node);
+                }
+            }
+        }
+
+        ConnectWhereNeeded();
+    }
+
+    /// <summary>Replaces all connections: the idle ones now, the others when they come back.</summary>
+    public void Reconnect()
+    {
+        lock (_gate)
+        {
+            _generation++;
+            CloseIdle(static _ => true, keep: 0);
+        }
+
+        ConnectWhereNeeded();
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        lock (_gate)
+        {
+            Enter(PoolState.Closed);
+            while (_waiters.TryDequeue(out var waiter))
+            {
+                waiter.TryFail(new PoolClosedException("the pooler is shutting down"));
+            }
+
+            foreach (var entry in _entries.Values.ToArray())
+            {
+                Forget(entry);
+            }
+        }
+
+        await _stopping.CancelAsync();
+        await _maintenance;
+        Task[] closing;
+        lock (_gate)
+        {
+            closing = [.. _closing];
+        }
+
+        await Task.WhenAll(closing);
+        _membership?.Dispose();
+        _stopping.Dispose();
+    }
+
+    private void Enter(PoolState state)
+    {
+        if (_state != PoolState.Closed)
+        {
+            _state = state;
+        }
+    }
+
+    private async Task<TConnection> WaitAsync(PoolWaiter<TConnection> waiter)
+    {
+        try
+        {
+            return await waiter.Result;
+        }
+        finally
+        {
+            waiter.Dispose();
+            lock (_gate)
+            {
+                _waitTotal += _time.GetElapsedTime(waiter.Since);
+            }
+        }
+    }
+
+    private void OnTimeout(PoolWaiter<TConnection> waiter)
+    {
+        var login = _backoff.LastFailure;
+        waiter.TryFail(login is not null && Counts is { Idle: 0, Leased: 0 } ? login : new PoolTimeoutException(
+            $"no connection to the database became free within {Options.WaitTimeout.TotalSeconds:0.#} s; raise Max, or find what holds the connections"));
+    }
+
+    private TConnection? TakeIdle(TConnection? preferred)
+    {
+        var entry = preferred is not null && _entries.TryGetValue(preferred, out var last) && last.Node.List is not null ? last : _idle.Last?.Value;
+        while (entry is not null && entry.Connection.IsBroken)
+        {
+            Forget(entry);
+            entry = _idle.Last?.Value;
+        }
+
+        if (entry is not null)
+        {
+            _idle.Remove(entry.Node);
+        }
+
+        return entry?.Connection;
+    }
+
+    private bool TryServe(TConnection connection)
+    {
+        while (_state == PoolState.Active && _waiters.TryDequeue(out var waiter))
+        {
+            if (waiter.TryServe(connection))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    // Waiters that gave up stay in the queue until they are at its head.
+    private void DropServedWaiters()
+    {
+        while (_waiters.TryPeek(out var waiter) && waiter.IsOver)
+        {
+            _waiters.Dequeue();
+        }
+    }
+
+    private bool IsOutdated(PoolEntry<TConnection> entry) =>
+        entry.Generation != _generation || _time.GetElapsedTime(entry.OpenedAt) > entry.Lifetime || _entries.Count > Options.Max + Options.Reserve;
+
+    private void Forget(PoolEntry<TConnection> entry)
+    {
+        if (!_entries.Remove(entry.Connection))
+        {
+            return;
+        }
+
+        if (entry.Node.List is not null)
+        {
+            _idle.Remove(entry.Node);
+        }
+
+        var closing = CloseAsync(entry.Connection);
+        _closing.Add(closing);
+        _ = closing.ContinueWith(
+            static (task, pool) =>
+            {
+                var self = (ConnectionPool<TConnection>)pool!;
+                lock (self._gate)
+                {
+                    self._closing.Remove(task);
+                }
+            },
+            this,
+            CancellationToken.None,
+            TaskContinuationOptions.RunContinuationsAsynchronously,
+            TaskScheduler.Default);
+    }
+
+    private async Task CloseAsync(TConnection connection)
+    {
+        // Not under the lock.
+        await Task.Yield();
+        try
+        {
+            await connection.DisposeAsync();
+        }
+        finally
+        {
+            _budget?.Give();
+        }
+    }
+
+    private bool TryEvictIdle()
+    {
+        lock (_gate)
+        {
+            return _entries.Count > Options.Min && _idle.First is { } oldest && ForgetFirst(oldest.Value);
+        }
+
+        bool ForgetFirst(PoolEntry<TConnection> entry)
+        {
+            Forget(entry);
+            return true;
+        }
+    }
+
+    private void CloseIdle(Func<PoolEntry<TConnection>, bool> which, int keep)
+    {
+        for (var node = _idle.First; node is not null && _entries.Count > keep;)
+        {
+            var next = node.Next;
+            if (which(node.Value))
+            {
+                Forget(node.Value);
+            }
+
+            node = next;
+        }
+    }
+
+    private void TellWhenAllReturned()
+    {
+        if (_state == PoolState.Paused && _allReturned is not null && _entries.Count == _idle.Count && _connecting == 0)
+        {
+            _allReturned.TrySetResult();
+            _allReturned = null;
+        }
+    }
+
+    private void ConnectWhereNeeded()
+    {
+        while (true)
+        {
+            lock (_gate)
+            {
+                DropServedWaiters();
+                var wanted = Math.Max(_waiters.Count, Options.Min - _entries.Count);
+                var reserve = _waiters.TryPeek(out var first) && _time.GetElapsedTime(first.Since) >= Options.ReserveAfter ? Options.Reserve : 0;
+                if (_state != PoolState.Active || _connecting >= wanted || _entries.Count + _connecting >= Options.Max + reserve || !_backoff.MayTry(_connecting))
+                {
+                    return;
+                }
+
+                _connecting++;
+            }
+
+            if (_budget is not null && !_budget.TryTake())
+            {
+                lock (_gate)
+                {
+                    _connecting--;
+                }
+
+                return;
+            }
+
+            _ = ConnectAsync();
+        }
+    }
+
+    private async Task ConnectAsync()
+    {
+        await Task.Yield();
+        TConnection? connection = null;
+        try
+        {
+            connection = await _connect(_stopping.Token);
+            _backoff.Succeeded();
+        }
+        catch (Exception exception) when (exception is IOException or OperationCanceledException)
+        {
+            _backoff.Failed(exception);
+        }
+
+        var surplus = false;
+        lock (_gate)
+        {
+            _connecting--;
+            if (connection is not null)
+            {
+                surplus = _state == PoolState.Closed;
+                _opened++;
+                if (!surplus)
+                {
+                    Add(connection);
+                }
+            }
+            else if (_entries.Count == 0 && _backoff.LastFailure is { } failure)
+            {
+                // Nobody can give a connection back, so waiting on would only delay the same answer.
+                while (_waiters.TryDequeue(out var waiter))
+                {
+                    waiter.TryFail(failure);
+                }
+            }
+
+            TellWhenAllReturned();
+        }
+
+        if (surplus)
+        {
+            await CloseAsync(connection!);
+        }
+        else if (connection is null)
+        {
+            _budget?.Give();
+        }
+
+        ConnectWhereNeeded();
+    }
+
+    private void Add(TConnection connection)
+    {
+        var jitter = 0.9 + (0.2 * Random.Shared.NextDouble());
+        var entry = new PoolEntry<TConnection>(connection, _time.GetTimestamp(), Options.Lifetime * jitter, _generation);
+        _entries.Add(connection, entry);
+        if (connection.IsBroken)
+        {
+            Forget(entry);
+        }
+        else if (!TryServe(connection))
+        {
+            entry.IdleSince = _time.GetTimestamp();
+            _idle.AddLast(entry.Node);
+        }
+    }
+
+    private async Task MaintainAsync()
+    {
+        await Task.Yield();
+        ConnectWhereNeeded();
+        using var timer = new PeriodicTimer(MaintenanceInterval, _time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_stopping.Token))
+            {
+                lock (_gate)
+                {
+                    CloseIdle(IsOutdated, keep: 0);
+                    CloseIdle(entry => _time.GetElapsedTime(entry.IdleSince) > Options.IdleTimeout, keep: Options.Min);
+                }
+
+                ConnectWhereNeeded();
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The pool closes.
+        }
+    }
+}

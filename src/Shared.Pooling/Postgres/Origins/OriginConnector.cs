@@ -1,0 +1,112 @@
+using Shared.Pooling.Postgres.Protocol;
+using Shared.Streams;
+using Shared.Streams.Dialing;
+
+namespace Shared.Pooling.Postgres.Origins;
+
+/// <summary>
+/// Opens connections to an origin: dials, encrypts, logs in. The same for every transport. Safe for concurrent use.
+/// </summary>
+/// <param name="options">Where and as whom.</param>
+/// <param name="time">The clock.</param>
+internal sealed class OriginConnector(OriginOptions options, TimeProvider time)
+{
+    private const int CancelRequestCode = 80877102;
+
+    /// <summary>Where and as whom.</summary>
+    public OriginOptions Options { get; } = options;
+
+    /// <summary>Opens a connection.</summary>
+    /// <exception cref="OriginException">It could not be opened; names the hop.</exception>
+    /// <exception cref="OperationCanceledException">The caller does not want it any more.</exception>
+    public async ValueTask<OriginConnection> ConnectAsync(CancellationToken cancellationToken)
+    {
+        using var deadline = new CancellationTokenSource(Options.ConnectTimeout, time);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, deadline.Token);
+        var reader = await OpenAsync(limit.Token, cancellationToken);
+        try
+        {
+            using var login = new OriginLogin(Options, reader);
+            return await login.RunAsync(limit.Token);
+        }
+        catch (Exception exception)
+        {
+            reader.Stream.Abort(new StreamAbort(AbortCode.Dropped, "the login failed"));
+            await reader.Stream.DisposeAsync();
+            reader.Dispose();
+            if (Explain(exception, cancellationToken) is { } explained)
+            {
+                throw explained;
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>Asks the server to cancel what runs on a connection, and waits until it has taken the request: until it closes.</summary>
+    /// <exception cref="IOException">The request could not be sent.</exception>
+    public async Task CancelAsync(OriginConnection connection, CancellationToken cancellationToken)
+    {
+        var reader = await OpenAsync(cancellationToken, cancellationToken);
+        await using var stream = reader.Stream;
+        using var request = new MessageWriter();
+        request.BeginUntyped().Int32(CancelRequestCode).Int32(connection.ProcessId).Bytes(connection.CancelKey).End();
+        await stream.WriteAsync(request.Written, cancellationToken);
+        try
+        {
+            while (await reader.FillMoreAsync(cancellationToken))
+            {
+                reader.Advance(reader.Buffered.Length);
+            }
+        }
+        catch (StreamAbortedException)
+        {
+            // Closed is closed: the postmaster may well reset.
+        }
+        finally
+        {
+            reader.Dispose();
+        }
+    }
+
+    private async ValueTask<MessageReader> OpenAsync(CancellationToken limit, CancellationToken caller)
+    {
+        DuplexStream? stream = null;
+        try
+        {
+            stream = await Options.Dialer.DialAsync(limit);
+            var reader = new MessageReader(stream);
+            await OriginEncryption.NegotiateAsync(reader, Options, limit);
+            return reader;
+        }
+        catch (Exception exception)
+        {
+            if (stream is not null)
+            {
+                stream.Abort(new StreamAbort(AbortCode.Dropped, "the connection could not be encrypted"));
+                await stream.DisposeAsync();
+            }
+
+            if (Explain(exception, caller) is { } explained)
+            {
+                throw explained;
+            }
+
+            throw;
+        }
+    }
+
+    private OriginException? Explain(Exception exception, CancellationToken caller) => exception switch
+    {
+        OriginException known => known,
+        DialException dial => new(dial.Hop.ToWire(), SqlState.UnableToConnect, dial.Message, "The message names the hop.", dial),
+        OperationCanceledException when !caller.IsCancellationRequested => new(
+            "origin", SqlState.UnableToConnect, $"{Options.Dialer} did not finish the login within {Options.ConnectTimeout.TotalSeconds:0.#} s",
+            "Is that a PostgreSQL, and not overloaded?", exception),
+        ProtocolViolationException => new(
+            "protocol", SqlState.ConnectionFailure, $"{Options.Dialer} does not behave as a PostgreSQL: {exception.Message}", "Is that a PostgreSQL?", exception),
+        IOException => new(
+            "origin", SqlState.ConnectionFailure, $"{Options.Dialer} ended the connection during the login: {exception.Message}", "See the database's log.", exception),
+        _ => null,
+    };
+}

@@ -1,0 +1,203 @@
+using System.Text;
+using Shared.Pooling.Postgres.Authentication;
+using Shared.Pooling.Postgres.Protocol;
+using Shared.Streams.Tls;
+
+namespace Shared.Pooling.Postgres.Origins;
+
+/// <summary>One login at an origin, from the startup message to its first ReadyForQuery. What the server may send is bounded.</summary>
+/// <remarks>Source: PostgreSQL documentation, "Start-up" and "SASL Authentication".</remarks>
+internal sealed class OriginLogin(OriginOptions options, MessageReader reader) : IDisposable
+{
+    private const int Protocol30 = 3 << 16;
+    private const int Protocol32 = Protocol30 | 2;
+    private const int LargestMessage = 64 * 1024;
+    private const int MostMessages = 256;
+    private const int LargestCancelKey = 256;
+
+    private readonly Dictionary<string, string> _parameters = new(StringComparer.Ordinal);
+    private readonly MessageWriter _writer = new();
+    private LoginState _state = LoginState.Started;
+    private ScramClient? _scram;
+    private bool _negotiated;
+    private int _processId;
+    private byte[] _cancelKey = [];
+
+    /// <summary>Logs in.</summary>
+    /// <exception cref="OriginException">The server refuses.</exception>
+    /// <exception cref="ProtocolViolationException">It does not speak the protocol.</exception>
+    public async Task<OriginConnection> RunAsync(CancellationToken cancellationToken)
+    {
+        _writer.BeginUntyped().Int32(Protocol32).CString("user").CString(options.User).CString("database").CString(options.Database).Byte(0).End();
+        await SendAsync(cancellationToken);
+        for (var messages = 0; messages < MostMessages; messages++)
+        {
+            var (type, body) = await reader.ReadMessageAsync(LargestMessage, cancellationToken);
+            if (type == BackendMessage.ReadyForQuery)
+            {
+                Expect(_state == LoginState.Authenticated, "it is ready before it has let us in");
+                return new OriginConnection(reader, _parameters, _processId, _cancelKey);
+            }
+
+            Receive(type, body.Span);
+            await SendAsync(cancellationToken);
+        }
+
+        throw new ProtocolViolationException($"the login takes more than {MostMessages} messages");
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _writer.Dispose();
+
+    private static void Expect(bool condition, string otherwise)
+    {
+        if (!condition)
+        {
+            throw new ProtocolViolationException(otherwise);
+        }
+    }
+
+    private async ValueTask SendAsync(CancellationToken cancellationToken)
+    {
+        if (_writer.Count > 0)
+        {
+            await reader.Stream.WriteAsync(_writer.Written, cancellationToken);
+            _writer.Clear();
+        }
+    }
+
+    private void Receive(byte type, ReadOnlySpan<byte> body)
+    {
+        var fields = new BodyReader(body);
+        switch (type)
+        {
+            case BackendMessage.ErrorResponse:
+                throw OriginException.Refused(PostgresError.Read(body), options.User, options.Database);
+            case BackendMessage.NegotiateProtocolVersion:
+                Expect(_state == LoginState.Started && !_negotiated, "it negotiates the protocol twice, or too late");
+                _negotiated = true;
+                Expect(fields.Int32() is Protocol30 or Protocol32 && fields.Int32() == 0, "it wants a protocol that we did not offer");
+                break;
+            case BackendMessage.Authentication:
+                Authenticate((AuthenticationRequest)fields.Int32(), fields.Rest);
+                break;
+            case BackendMessage.ParameterStatus:
+                _parameters[Encoding.UTF8.GetString(fields.CString())] = Encoding.UTF8.GetString(fields.CString());
+                break;
+            case BackendMessage.BackendKeyData:
+                _processId = fields.Int32();
+                _cancelKey = fields.Rest.ToArray();
+                Expect(_cancelKey.Length is >= 4 and <= LargestCancelKey, "its cancel key has an impossible length");
+                break;
+            case BackendMessage.NoticeResponse:
+                break;
+            default:
+                throw new ProtocolViolationException($"it sends '{(char)type}' during the login");
+        }
+    }
+
+    private void Authenticate(AuthenticationRequest request, ReadOnlySpan<byte> rest)
+    {
+        switch (request)
+        {
+            case AuthenticationRequest.Ok:
+                // A server that skips its own proof is not the one it pretends to be.
+                Expect(_state is LoginState.Started or LoginState.PasswordSent or LoginState.ServerVerified, "it lets us in before it has proven itself");
+                Expect(_state == LoginState.ServerVerified || !options.RequireChannelBinding, "it lets us in without channel binding, which the pool requires");
+                _state = LoginState.Authenticated;
+                break;
+            case AuthenticationRequest.CleartextPassword:
+                Expect(!options.RequireChannelBinding, "it asks for a password in clear, but the pool requires channel binding");
+                if (reader.Stream is not TlsStream && !options.IsLocal)
+                {
+                    throw new OriginException(
+                        "credentials", SqlState.InvalidAuthorization, "the database asks for the password in clear on a connection without TLS",
+                        "Set the pool's Tls to verify-full, or the database's pg_hba.conf to scram-sha-256.");
+                }
+
+                SendPassword(Password());
+                break;
+            case AuthenticationRequest.Md5Password:
+                Expect(!options.RequireChannelBinding && rest.Length == 4, "it asks for md5, but the pool requires channel binding");
+                SendPassword(Md5Password.Answer(Md5Password.Stored(Password(), options.User), rest));
+                break;
+            case AuthenticationRequest.Sasl:
+                Enter(LoginState.Started, LoginState.SaslStarted);
+                StartScram(rest);
+                break;
+            case AuthenticationRequest.SaslContinue:
+                Enter(LoginState.SaslStarted, LoginState.SaslAnswered);
+                _writer.Begin(FrontendMessage.Password).Bytes(_scram!.Final(rest)).End();
+                break;
+            case AuthenticationRequest.SaslFinal:
+                Enter(LoginState.SaslAnswered, LoginState.ServerVerified);
+                _scram!.Verify(rest);
+                break;
+            default:
+                throw new OriginException(
+                    "credentials", SqlState.InvalidAuthorization, $"the database asks for an authentication method that is not supported ({request})",
+                    "Use scram-sha-256 in its pg_hba.conf.");
+        }
+    }
+
+    private void Enter(LoginState from, LoginState to)
+    {
+        Expect(_state == from, "its authentication messages come in the wrong order");
+        _state = to;
+    }
+
+    private void StartScram(ReadOnlySpan<byte> mechanisms)
+    {
+        var (scram, plus) = (false, false);
+        var names = new BodyReader(mechanisms);
+        for (var name = names.CString(); !name.IsEmpty; name = names.CString())
+        {
+            scram |= name.SequenceEqual("SCRAM-SHA-256"u8);
+            plus |= name.SequenceEqual("SCRAM-SHA-256-PLUS"u8);
+        }
+
+        var certificate = (reader.Stream as TlsStream)?.Session.RemoteCertificate;
+        var binding = certificate is null ? null : ChannelBinding.EndPointHash(certificate);
+        var bind = plus && binding is not null;
+        Expect(bind || !options.RequireChannelBinding, "it offers no channel binding, which the pool requires");
+        Expect(bind || scram, "it offers no SCRAM mechanism that is known");
+        _scram = new ScramClient(Password(), keys: null, bind ? binding : null, couldBind: binding is not null);
+        var first = _scram.First();
+        _writer.Begin(FrontendMessage.Password).CString(bind ? ScramClient.MechanismPlus : ScramClient.Mechanism).Int32(first.Length).Bytes(first).End();
+    }
+
+    private void SendPassword(string password)
+    {
+        Enter(LoginState.Started, LoginState.PasswordSent);
+        _writer.Begin(FrontendMessage.Password).CString(password).End();
+    }
+
+    private string Password() => options.Password ?? throw new OriginException(
+        "credentials", SqlState.InvalidPassword, $"the database asks for the password of user \"{options.User}\", and the pool has none",
+        "Give it in the pool's PasswordFile, or as TUNNEL_POOLER__POOLS__NAME__PASSWORD.");
+
+    private enum LoginState
+    {
+        Started,
+        PasswordSent,
+        SaslStarted,
+        SaslAnswered,
+        ServerVerified,
+        Authenticated,
+    }
+
+    /// <summary>Source: PostgreSQL documentation, "Message Formats", Authentication….</summary>
+    private enum AuthenticationRequest
+    {
+        Ok = 0,
+        KerberosV5 = 2,
+        CleartextPassword = 3,
+        Md5Password = 5,
+        Gss = 7,
+        GssContinue = 8,
+        Sspi = 9,
+        Sasl = 10,
+        SaslContinue = 11,
+        SaslFinal = 12,
+    }
+}

@@ -1,0 +1,41 @@
+using System.Security.Cryptography.X509Certificates;
+using Shared.Streams.Dialing;
+
+namespace Shared.Pooling.Postgres.Origins;
+
+/// <summary>An origin and how to log in there. Immutable.</summary>
+public sealed record OriginOptions
+{
+    /// <summary>Reaches it: by TCP, by a Unix socket or through a tunnel.</summary>
+    public required IDialer Dialer { get; init; }
+
+    /// <summary>The database.</summary>
+    public required string Database { get; init; }
+
+    /// <summary>The user.</summary>
+    public required string User { get; init; }
+
+    /// <summary>The password; null without.</summary>
+    public string? Password { get; init; }
+
+    /// <summary>TLS to the origin, inside whatever the dialer provides.</summary>
+    public OriginTls Tls { get; init; } = OriginTls.Prefer;
+
+    /// <summary>The name that its certificate carries.</summary>
+    public string? ServerName { get; init; }
+
+    /// <summary>Who signs its certificate; the system's roots when null.</summary>
+    public X509Certificate2Collection? Roots { get; init; }
+
+    /// <summary>Our certificate with its key, when the origin asks for one.</summary>
+    public X509Certificate2? ClientCertificate { get; init; }
+
+    /// <summary>True when the login must be bound to the TLS session.</summary>
+    public bool RequireChannelBinding { get; init; }
+
+    /// <summary>True where nobody can listen on the way, so that a password in clear does no harm: a Unix socket.</summary>
+    public bool IsLocal { get; init; }
+
+    /// <summary>Dialling, TLS and login together may take so long.</summary>
+    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(15);
+}

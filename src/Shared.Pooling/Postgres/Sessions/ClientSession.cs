@@ -1,0 +1,448 @@
+using Shared.Pooling.Postgres.Protocol;
+using Shared.Pooling.Postgres.Sql;
+using Shared.Pooling.Postgres.Statements;
+using Shared.Streams;
+
+namespace Shared.Pooling.Postgres.Sessions;
+
+/// <summary>
+/// A client from its welcome to its end: one loop that reads requests, links the client to a server connection when one is needed and
+/// passes the requests on. Answers come back through the server connection's own loop.
+/// Previous stop of a request: the client's connection. Next stop: <see cref="RequestForwarder"/>.
+/// </summary>
+internal sealed class ClientSession : IConversationClient, IDisposable
+{
+    private readonly MessageReader _reader;
+    private readonly SessionParameters _parameters;
+    private readonly RequestForwarder _forwarder;
+    private readonly CancellationTokenSource _ending = new();
+    private readonly Lock _waitGate = new();
+    private CancellationTokenSource _wait;
+    private bool _isWaiting;
+    private bool _disposed;
+    private ServerSession? _server;
+    private ServerSession? _lastServer;
+    private ReportedParameters _reported = ReportedParameters.None;
+    private TaskCompletionSource? _preparing;
+    private Pins _unpinOnCommit;
+    private long _uncertain;
+    private string? _uncertainMeaning;
+    private int _ended;
+    private PostgresError? _farewell;
+
+    /// <summary>Creates a session for a client that is logged in.</summary>
+    /// <param name="pool">Where its server connections come from.</param>
+    /// <param name="identity">Who it is.</param>
+    /// <param name="reader">Its incoming side, behind the login.</param>
+    /// <param name="startup">The settings it asked for at login.</param>
+    public ClientSession(PostgresPool pool, ClientIdentity identity, MessageReader reader, SettingsSnapshot startup)
+    {
+        (Pool, Identity, _reader, _parameters) = (pool, identity, reader, new SessionParameters(startup));
+        Output = new ClientOutput(reader.Stream);
+        Activity = new ClientActivity(pool.Time);
+        _forwarder = new RequestForwarder(this, reader);
+        _wait = CancellationTokenSource.CreateLinkedTokenSource(_ending.Token);
+    }
+
+    /// <summary>Who it is.</summary>
+    public ClientIdentity Identity { get; }
+
+    /// <summary>Where its server connections come from.</summary>
+    public PostgresPool Pool { get; }
+
+    /// <summary>Its outgoing side.</summary>
+    public ClientOutput Output { get; }
+
+    /// <inheritdoc/>
+    public ClientStatements Statements { get; } = new();
+
+    /// <summary>What it is doing, since when, for timeouts and the console.</summary>
+    public ClientActivity Activity { get; }
+
+    /// <summary>The settings its statements run under.</summary>
+    public SettingsSnapshot Settings => _parameters.OnServer;
+
+    /// <summary>
+    /// What its statements' texts mean, as a key. While a setting is on its way, or holds for the transaction only, nobody else shares it.
+    /// </summary>
+    public string Meaning => _uncertainMeaning ?? _parameters.Wanted.Meaning;
+
+    /// <summary>How its literals are read.</summary>
+    public bool StandardConformingStrings => _reported["standard_conforming_strings"] != "off";
+
+    /// <summary>What its pool refuses.</summary>
+    public ClientPolicy Policy => Pool.Policy;
+
+    /// <summary>Why it ended, for the log.</summary>
+    public string EndReason { get; private set; } = "the client left";
+
+    /// <summary>True when it keeps its server connection between transactions.</summary>
+    public bool KeepsServer => Pool.Options.Mode == PoolMode.Session;
+
+    /// <summary>The server connection it is linked to, or null. May be unlinked at any moment: check under its gate.</summary>
+    public ServerSession? Server => Volatile.Read(ref _server);
+
+    /// <summary>Serves the client until it leaves, or has to.</summary>
+    /// <param name="cancellationToken">Cuts it: the pooler's grace time is over.</param>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        using var cut = cancellationToken.UnsafeRegister(static state => ((ClientSession)state!).End(
+            PostgresError.Fatal(SqlState.AdminShutdown, "the pooler is shutting down")), this);
+        try
+        {
+            await _forwarder.RunAsync(_ending.Token);
+        }
+        catch (Exception exception) when (exception is StreamAbortedException or EndOfStreamException or OperationCanceledException)
+        {
+            // It left, or was told to; either way what it holds is given back below.
+        }
+        catch (ProtocolViolationException exception)
+        {
+            End(PostgresError.Fatal(SqlState.ProtocolViolation, exception.Message));
+        }
+        finally
+        {
+            await LeaveAsync();
+        }
+    }
+
+    /// <summary>Ends the session from outside; the client is told why. May be called by anyone at any time.</summary>
+    public void End(PostgresError? farewell)
+    {
+        if (Interlocked.Exchange(ref _ended, 1) == 0)
+        {
+            _farewell = farewell;
+            EndReason = farewell?.Message ?? EndReason;
+
+            // Whoever ends it may hold a lock that its continuations need.
+            lock (_waitGate)
+            {
+                if (!_disposed)
+                {
+                    _ = _ending.CancelAsync();
+                }
+            }
+
+            _preparing?.TrySetCanceled();
+        }
+    }
+
+    /// <summary>Gives back what <see cref="RunAsync"/> has left.</summary>
+    public void Dispose()
+    {
+        lock (_waitGate)
+        {
+            _disposed = true;
+            _wait.Dispose();
+            _ending.Dispose();
+        }
+    }
+
+    /// <summary>Tells the client that it is in: what the server reports under its settings, and how to cancel.</summary>
+    /// <exception cref="ServerUnavailableException">The origin cannot be reached, so nothing is known of it.</exception>
+    /// <exception cref="Clients.HandshakeRefusedException">The server refuses a setting.</exception>
+    public async Task WelcomeAsync(byte[] cancelKey, CancellationToken cancellationToken)
+    {
+        Output.Append(0, static (writer, _) => writer.Begin(BackendMessage.Authentication).Int32(0).End());
+        var settings = _parameters.Wanted.Key;
+        if (Pool.FindWelcome(settings) is { } known)
+        {
+            SayReported(known);
+        }
+        else
+        {
+            await LearnAsync(cancellationToken);
+            Pool.RememberWelcome(settings, _reported);
+        }
+
+        Output.Append((Identity.Id, cancelKey), static (writer, key) =>
+        {
+            writer.Begin(BackendMessage.BackendKeyData).Int32(key.Id).Bytes(key.cancelKey).End();
+            writer.Begin(BackendMessage.ReadyForQuery).Byte((byte)'I').End();
+        });
+        await Output.FlushAsync(cancellationToken);
+    }
+
+    /// <summary>Notes what is asked, before it is known whether it succeeds.</summary>
+    public void EffectsAsked(IReadOnlyList<SqlEffect>? effects)
+    {
+        if (effects is null)
+        {
+            return;
+        }
+
+        foreach (var effect in effects)
+        {
+            if (effect.Kind is SqlEffectKind.Set or SqlEffectKind.SetLocal or SqlEffectKind.Reset or SqlEffectKind.ResetAll or SqlEffectKind.Rollback
+                or SqlEffectKind.RollbackTo or SqlEffectKind.DiscardAll or SqlEffectKind.Opaque)
+            {
+                _uncertainMeaning = $"{Identity.Id}:{++_uncertain}";
+                return;
+            }
+        }
+    }
+
+    /// <summary>Links a free server connection and brings its settings to the client's.</summary>
+    /// <exception cref="ServerUnavailableException">There is none; the client stays.</exception>
+    public ValueTask<ServerSession> LinkAsync() => LinkAsync(certainly: false);
+
+    private async ValueTask<ServerSession> LinkAsync(bool certainly)
+    {
+        var acquiring = Pool.AcquireAsync(_lastServer, _wait.Token);
+        var server = acquiring.IsCompletedSuccessfully ? acquiring.Result : await WaitAsync(acquiring);
+        lock (server.Gate)
+        {
+            server.Link(this);
+            _server = _lastServer = server;
+            Prepare(server, certainly);
+        }
+
+        Activity.Linked();
+        if (_preparing is { } preparing)
+        {
+            // Under the wrong user nothing may run, not even for a moment.
+            await server.FlushRequestsAsync(this, _ending.Token);
+            await preparing.Task.WaitAsync(_ending.Token);
+        }
+
+        return server;
+    }
+
+    /// <summary>The server connection has unlinked this client: its transaction is over.</summary>
+    public void Unlinked(ServerSession server)
+    {
+        Interlocked.CompareExchange(ref _server, null, server);
+        Activity.Idle();
+    }
+
+    /// <summary>The server connection has ended while this client was linked to it.</summary>
+    /// <param name="server">Which.</param>
+    /// <param name="reason">Why, for people.</param>
+    /// <param name="told">True when the client has the server's own last words.</param>
+    public void ServerLost(ServerSession server, string reason, bool told)
+    {
+        Interlocked.CompareExchange(ref _server, null, server);
+        End(told ? null : PostgresError.Fatal(SqlState.ConnectionFailure, $"the connection to the database was lost: {reason}"));
+    }
+
+    /// <summary>Asks the server to cancel what runs for this client; a client that waits for a connection is answered here.</summary>
+    public Task CancelAsync(CancellationToken cancellationToken)
+    {
+        lock (_waitGate)
+        {
+            if (_isWaiting)
+            {
+                _wait.Cancel();
+                return Task.CompletedTask;
+            }
+        }
+
+        return Server is { } server ? server.CancelAsync(cancellationToken) : Task.CompletedTask;
+    }
+
+    /// <summary>Cancels a query that runs for too long, once.</summary>
+    public void CancelOverdue()
+    {
+        if (Activity.TryOverdue())
+        {
+            _ = CancelAsync(_ending.Token);
+        }
+    }
+
+    /// <summary>Writes what was appended without anybody waiting for it; a client that does not read is noticed at its next answer.</summary>
+    public void FlushInBackground()
+    {
+        var flush = Output.FlushAsync(_ending.Token);
+        if (!flush.IsCompletedSuccessfully)
+        {
+            _ = FinishAsync(flush);
+        }
+
+        async Task FinishAsync(ValueTask pending)
+        {
+            try
+            {
+                await pending;
+            }
+            catch (Exception exception) when (exception is IOException or OperationCanceledException)
+            {
+                OutputLost();
+            }
+        }
+    }
+
+    /// <summary>The client does not take answers any more.</summary>
+    public void OutputLost() => End(farewell: null);
+
+    /// <summary>The settings that hold once the open transaction is rolled back.</summary>
+    public SettingsSnapshot SettingsAfterRollback()
+    {
+        _parameters.TransactionEnded(committed: false);
+        return _parameters.OnServer;
+    }
+
+    /// <summary>Everything the client has set and prepared is forgotten, as DISCARD ALL does it.</summary>
+    public void Discard()
+    {
+        Statements.Clear();
+        _parameters.Discard();
+    }
+
+    /// <inheritdoc/>
+    public void Completed(in SqlEffect effect, bool rolledBack)
+    {
+        var server = _server!;
+        var pin = SessionEffects.PinOf(effect);
+        server.Pins |= pin;
+        _unpinOnCommit = (_unpinOnCommit & ~pin) | SessionEffects.UnpinOf(effect);
+        SessionEffects.Apply(effect, this, server);
+        _parameters.Apply(effect, rolledBack);
+    }
+
+    /// <inheritdoc/>
+    public void Ready(byte transactionStatus, bool failed)
+    {
+        if (transactionStatus == 'I')
+        {
+            _parameters.TransactionEnded(committed: !failed);
+            var server = _server!;
+            server.Pins &= failed ? server.Pins : ~_unpinOnCommit;
+            _unpinOnCommit = Pins.None;
+            _uncertainMeaning = server.Conversation.PendingCount == 0 ? null : _uncertainMeaning;
+        }
+
+        Activity.Answered(transactionStatus);
+    }
+
+    /// <inheritdoc/>
+    public void Prepared()
+    {
+        SayReported(_server!.Reported);
+        _preparing?.TrySetResult();
+        _preparing = null;
+    }
+
+    /// <inheritdoc/>
+    public void Reported(string name, string value)
+    {
+        _reported = _reported.With(name, value);
+    }
+
+    private async Task LearnAsync(CancellationToken cancellationToken)
+    {
+        using var registration = cancellationToken.UnsafeRegister(static state => ((ClientSession)state!).End(
+            PostgresError.Fatal(SqlState.CannotConnectNow, "the login took too long")), this);
+        try
+        {
+            var server = await LinkAsync(certainly: true);
+            lock (server.Gate)
+            {
+                SayReported(server.Reported);
+            }
+
+            await server.UnlinkWhenIdleAsync();
+        }
+        catch (OperationCanceledException)
+        {
+            throw new Clients.HandshakeRefusedException(_farewell ?? PostgresError.Fatal(SqlState.ConnectionFailure, "the connection to the database was lost"));
+        }
+    }
+
+    // One query string for all settings that differ, in front of the client's first request and in one piece with it.
+    private void Prepare(ServerSession server, bool certainly)
+    {
+        var sql = _parameters.Wanted.DifferenceFrom(server.Settings);
+        if (sql.Length == 0)
+        {
+            _parameters.Prepared();
+            SayReported(server.Reported);
+            return;
+        }
+
+        _preparing = certainly || _parameters.Wanted.ChangesIdentity(server.Settings) ? new(TaskCreationOptions.RunContinuationsAsynchronously) : null;
+        server.Settings = _parameters.Wanted;
+        _parameters.Prepared();
+        server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Query, Injected = true });
+        server.Requests.Begin(FrontendMessage.Query).CString(sql).End();
+    }
+
+    private void SayReported(ReportedParameters now)
+    {
+        if (!ReferenceEquals(now, _reported))
+        {
+            Output.Append((now, _reported), static (writer, both) => both.now.WriteDifference(both._reported, writer));
+            _reported = now;
+        }
+    }
+
+    private async ValueTask<ServerSession> WaitAsync(ValueTask<ServerSession> acquiring)
+    {
+        Activity.Waiting();
+        lock (_waitGate)
+        {
+            _isWaiting = true;
+        }
+
+        try
+        {
+            await Output.FlushAsync(_ending.Token);
+            return await acquiring;
+        }
+        catch (OperationCanceledException) when (!_ending.IsCancellationRequested)
+        {
+            lock (_waitGate)
+            {
+                _wait.Dispose();
+                _wait = CancellationTokenSource.CreateLinkedTokenSource(_ending.Token);
+            }
+
+            throw new ServerUnavailableException(PostgresError.Error(SqlState.QueryCanceled, "canceling statement due to user request"));
+        }
+        finally
+        {
+            lock (_waitGate)
+            {
+                _isWaiting = false;
+            }
+        }
+    }
+
+    private async Task LeaveAsync()
+    {
+        Interlocked.Exchange(ref _ended, 1);
+        try
+        {
+            if (Server is { } server)
+            {
+                using var patience = new CancellationTokenSource(Pool.Options.CancelTimeout, Pool.Time);
+                await server.LeaveAsync(this, reset: KeepsServer, patience.Token);
+            }
+        }
+        finally
+        {
+            await SayFarewellAsync();
+            Output.Dispose();
+            _reader.Dispose();
+            await _reader.Stream.DisposeAsync();
+        }
+    }
+
+    private async Task SayFarewellAsync()
+    {
+        using var patience = new CancellationTokenSource(Pool.Options.FarewellTimeout, Pool.Time);
+        try
+        {
+            if (_farewell is { } farewell)
+            {
+                Output.Append(farewell, static (writer, error) => error.Write(writer));
+            }
+
+            await Output.DrainAsync(patience.Token);
+            await _reader.Stream.CompleteWritesAsync(patience.Token);
+        }
+        catch (Exception exception) when (exception is IOException or OperationCanceledException)
+        {
+            _reader.Stream.Abort(new StreamAbort(AbortCode.Reset, "the client takes no answer"));
+        }
+    }
+}

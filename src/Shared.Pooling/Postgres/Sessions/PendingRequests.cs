@@ -1,0 +1,69 @@
+namespace Shared.Pooling.Postgres.Sessions;
+
+/// <summary>The requests on one server connection that were not answered yet, oldest first. Not safe for concurrent use.</summary>
+internal sealed class PendingRequests
+{
+    private PendingRequest[] _ring = new PendingRequest[8];
+    private int _head;
+
+    /// <summary>How many there are.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>One of them, counted from the oldest.</summary>
+    public ref PendingRequest this[int index] => ref _ring[(_head + index) & (_ring.Length - 1)];
+
+    /// <summary>The oldest. There must be one.</summary>
+    public ref PendingRequest Oldest => ref _ring[_head];
+
+    /// <summary>Adds the newest.</summary>
+    public void Add(in PendingRequest request)
+    {
+        if (Count == _ring.Length)
+        {
+            Grow();
+        }
+
+        this[Count] = request;
+        Count++;
+    }
+
+    /// <summary>Takes the oldest away.</summary>
+    public PendingRequest Take()
+    {
+        var request = Oldest;
+        Oldest = default;
+        _head = (_head + 1) & (_ring.Length - 1);
+        Count--;
+        return request;
+    }
+
+    /// <summary>Takes away one in the middle.</summary>
+    public void RemoveAt(int index)
+    {
+        for (var i = index; i < Count - 1; i++)
+        {
+            this[i] = this[i + 1];
+        }
+
+        this[Count - 1] = default;
+        Count--;
+    }
+
+    /// <summary>Takes all away.</summary>
+    public void Clear()
+    {
+        Array.Clear(_ring);
+        (_head, Count) = (0, 0);
+    }
+
+    private void Grow()
+    {
+        var larger = new PendingRequest[2 * _ring.Length];
+        for (var i = 0; i < Count; i++)
+        {
+            larger[i] = this[i];
+        }
+
+        (_ring, _head) = (larger, 0);
+    }
+}

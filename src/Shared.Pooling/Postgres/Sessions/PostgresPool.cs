@@ -1,0 +1,187 @@
+using System.Collections.Concurrent;
+using Shared.Pooling.Pools;
+using Shared.Pooling.Postgres.Origins;
+using Shared.Pooling.Postgres.Protocol;
+using Shared.Pooling.Postgres.Statements;
+
+namespace Shared.Pooling.Postgres.Sessions;
+
+/// <summary>
+/// The server connections of one origin, database and user, and the clients that share them. Safe for concurrent use.
+/// </summary>
+internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
+{
+    private const int MostWelcomes = 1000;
+
+    private static readonly TimeSpan SweepInterval = TimeSpan.FromMilliseconds(500);
+
+    private readonly OriginConnector _connector;
+    private readonly ConnectionPool<ServerSession> _connections;
+    private readonly ConcurrentDictionary<ServerSession, bool> _servers = new();
+    private readonly ConcurrentDictionary<int, ClientSession> _clients = new();
+    private readonly ConcurrentDictionary<string, ReportedParameters> _welcomes = new(StringComparer.Ordinal);
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly IPoolEvents _events;
+    private readonly Task _sweeping;
+
+    public PostgresPool(string name, OriginConnector connector, PostgresPoolOptions options, ConnectionBudget? budget, IPoolEvents events, TimeProvider time)
+    {
+        (Name, _connector, Options, _events, Time) = (name, connector, options, events, time);
+        Policy = new ClientPolicy(options.Mode, options.Refuse);
+        _connections = new ConnectionPool<ServerSession>(ConnectAsync, options.Connections, budget, time);
+        _sweeping = SweepAsync();
+    }
+
+    /// <summary>Its name: what clients ask for as the database.</summary>
+    public string Name { get; }
+
+    /// <summary>How it behaves.</summary>
+    public PostgresPoolOptions Options { get; }
+
+    /// <summary>What it refuses.</summary>
+    public ClientPolicy Policy { get; }
+
+    /// <summary>The statements that its clients have prepared.</summary>
+    public StatementRegistry Statements { get; } = new();
+
+    /// <inheritdoc/>
+    public TimeProvider Time { get; }
+
+    /// <summary>How many clients it has.</summary>
+    public int ClientCount => _clients.Count;
+
+    /// <summary>Its clients.</summary>
+    public IEnumerable<ClientSession> Clients => _clients.Values;
+
+    /// <summary>Its server connections.</summary>
+    public IEnumerable<ServerSession> Servers => _servers.Keys;
+
+    /// <summary>The connections themselves, for the console.</summary>
+    public ConnectionPool<ServerSession> Connections => _connections;
+
+    /// <summary>What the server reports to a client with these settings; null when none of them was here yet.</summary>
+    public ReportedParameters? FindWelcome(string settings) => _welcomes.GetValueOrDefault(settings);
+
+    /// <summary>Keeps what the server reports to a client with these settings, so that the next one is answered without asking it.</summary>
+    public void RememberWelcome(string settings, ReportedParameters reported)
+    {
+        if (_welcomes.Count >= MostWelcomes)
+        {
+            _welcomes.Clear();
+        }
+
+        _welcomes[settings] = reported;
+    }
+
+    /// <summary>A free connection; waits for one.</summary>
+    /// <exception cref="ServerUnavailableException">There is none.</exception>
+    /// <exception cref="OperationCanceledException">The wait was cancelled.</exception>
+    public ValueTask<ServerSession> AcquireAsync(ServerSession? preferred, CancellationToken cancellationToken)
+    {
+        var acquiring = _connections.AcquireAsync(preferred, cancellationToken);
+        return acquiring.IsCompletedSuccessfully ? acquiring : ExplainAsync(acquiring);
+    }
+
+    /// <summary>Serves a client until it leaves.</summary>
+    public async Task ServeAsync(ClientSession client, CancellationToken cancellationToken)
+    {
+        _clients[client.Identity.Id] = client;
+        try
+        {
+            await client.RunAsync(cancellationToken);
+        }
+        finally
+        {
+            _clients.TryRemove(client.Identity.Id, out _);
+            _events.ClientEnded(
+                Name, client.Identity.User, client.Identity.Id, client.Activity.Requests, Time.GetUtcNow() - client.Activity.Connected, client.EndReason);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Released(ServerSession server) => _connections.Return(server);
+
+    /// <inheritdoc/>
+    public void Lost(ServerSession server, string reason)
+    {
+        _servers.TryRemove(server, out _);
+        _connections.Remove(server);
+        _events.ServerClosed(Name, server.ProcessId, reason);
+    }
+
+    /// <inheritdoc/>
+    public async Task CancelAsync(OriginConnection origin, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _connector.CancelAsync(origin, cancellationToken);
+        }
+        catch (Exception exception) when (exception is IOException or OperationCanceledException)
+        {
+            _events.CancelFailed(Name, origin.ProcessId, exception.Message);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        await _sweeping;
+        await _connections.DisposeAsync();
+        _stopping.Dispose();
+    }
+
+    private static async ValueTask<ServerSession> ExplainAsync(ValueTask<ServerSession> acquiring)
+    {
+        try
+        {
+            return await acquiring;
+        }
+        catch (PoolTimeoutException exception)
+        {
+            throw new ServerUnavailableException(PostgresError.Error(SqlState.TooManyConnections, exception.Message));
+        }
+        catch (PoolClosedException exception)
+        {
+            throw new ServerUnavailableException(PostgresError.Fatal(SqlState.AdminShutdown, exception.Message));
+        }
+        catch (OriginException exception)
+        {
+            throw new ServerUnavailableException(PostgresError.Error(exception.SqlState, exception.Message) with { Hint = exception.Hint });
+        }
+    }
+
+    private async ValueTask<ServerSession> ConnectAsync(CancellationToken cancellationToken)
+    {
+        var origin = await _connector.ConnectAsync(cancellationToken);
+        var server = new ServerSession(origin, this, Options.PreparedStatements);
+        _servers[server] = true;
+        server.Start();
+        _events.ServerOpened(Name, server.ProcessId);
+        return server;
+    }
+
+    private async Task SweepAsync()
+    {
+        using var timer = new PeriodicTimer(SweepInterval, Time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_stopping.Token))
+            {
+                foreach (var client in _clients.Values)
+                {
+                    ClientTimeouts.Enforce(client, Options);
+                }
+
+                foreach (var server in _servers.Keys)
+                {
+                    server.BreakWhenStuck(Options.CancelTimeout);
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The pool closes.
+        }
+    }
+}

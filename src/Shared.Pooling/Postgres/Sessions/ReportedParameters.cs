@@ -1,0 +1,44 @@
+using System.Collections.Immutable;
+using Shared.Pooling.Postgres.Protocol;
+
+namespace Shared.Pooling.Postgres.Sessions;
+
+/// <summary>The parameters a server reports by ParameterStatus. Immutable; safe for concurrent use.</summary>
+internal sealed class ReportedParameters
+{
+    /// <summary>Nothing was reported yet.</summary>
+    public static readonly ReportedParameters None = new([]);
+
+    private readonly ImmutableSortedDictionary<string, string> _values;
+
+    public ReportedParameters(IEnumerable<KeyValuePair<string, string>> values)
+    {
+        _values = values.ToImmutableSortedDictionary(StringComparer.Ordinal, StringComparer.Ordinal);
+    }
+
+    /// <summary>The value of a parameter, or null when it is not reported.</summary>
+    public string? this[string name] => _values.GetValueOrDefault(name);
+
+    /// <summary>All of them.</summary>
+    public IEnumerable<KeyValuePair<string, string>> Values => _values;
+
+    /// <summary>These with one that has changed.</summary>
+    public ReportedParameters With(string name, string value) => new(_values.SetItem(name, value));
+
+    /// <summary>Writes the ParameterStatus messages that bring a client that knows others up to date.</summary>
+    public void WriteDifference(ReportedParameters known, MessageWriter writer)
+    {
+        if (ReferenceEquals(this, known))
+        {
+            return;
+        }
+
+        foreach (var (name, value) in _values)
+        {
+            if (!string.Equals(known[name], value, StringComparison.Ordinal))
+            {
+                writer.Begin(BackendMessage.ParameterStatus).CString(name).CString(value).End();
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+using Shared.Pooling.Postgres.Protocol;
+
+namespace Shared.Pooling.Postgres.Sessions;
+
+/// <summary>
+/// Takes a client's messages one after the other: answers what needs no server, links a server connection for the rest and writes them
+/// to it, all that arrived together in one piece. Large messages pass through without being collected.
+/// Previous stop of a request: <see cref="ClientSession"/>. Next stop: <see cref="ServerSession.Requests"/>.
+/// </summary>
+/// <param name="client">Whose messages.</param>
+/// <param name="reader">Where they arrive.</param>
+internal sealed class RequestForwarder(ClientSession client, MessageReader reader)
+{
+    /// <summary>PostgreSQL's own limit (PQ_LARGE_MESSAGE_LIMIT), in bytes.</summary>
+    private const long LargestMessage = 0x3fffffff;
+
+    /// <summary>The largest message whose only content is names, in bytes.</summary>
+    private const int LargestNames = 16 * 1024;
+
+    /// <summary>From this many bytes on, data goes to the server from where it was read instead of being collected.</summary>
+    private const int DirectWrite = 4 * 1024;
+
+    private readonly RequestTranslator _translator = new(client);
+    private ServerSession? _passingTo;
+    private long _passing;
+    private bool _skipping;
+    private bool _terminated;
+
+    /// <summary>Runs until the client says goodbye or ends its direction.</summary>
+    /// <exception cref="ProtocolViolationException">It does not speak the protocol.</exception>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        while (!_terminated && await reader.FillMoreAsync(cancellationToken))
+        {
+            while (!_terminated && await TakeAsync(cancellationToken))
+            {
+            }
+
+            await FlushAsync(cancellationToken);
+        }
+    }
+
+    private async ValueTask FlushAsync(CancellationToken cancellationToken)
+    {
+        if (client.Server is { } server)
+        {
+            await server.FlushRequestsAsync(client, cancellationToken);
+        }
+
+        await client.Output.FlushAsync(cancellationToken);
+    }
+
+    private async ValueTask<bool> TakeAsync(CancellationToken cancellationToken)
+    {
+        if (_passing > 0)
+        {
+            return await PassAsync(cancellationToken);
+        }
+
+        if (!reader.TryPeekHeader(out var type, out var length))
+        {
+            return false;
+        }
+
+        if (length > LargestMessage)
+        {
+            throw new ProtocolViolationException("invalid message length");
+        }
+
+        var needed = Needed(type, (int)length);
+        if (reader.Buffered.Length < needed)
+        {
+            await FlushAsync(cancellationToken);
+            await reader.FillOrThrowAsync(needed, cancellationToken);
+            return true;
+        }
+
+        try
+        {
+            await HandleAsync(type, (int)length, cancellationToken);
+        }
+        catch (ServerUnavailableException exception)
+        {
+            Refuse(type, (int)length, exception.Error);
+        }
+
+        return true;
+    }
+
+    // Statements are looked into, names are needed, data is not.
+    private int Needed(byte type, int length)
+    {
+        switch (type)
+        {
+            case FrontendMessage.Parse or FrontendMessage.Query:
+                return length <= client.Pool.Options.MaxStatementLength ? length : MessageReader.HeaderSize;
+            case FrontendMessage.Bind:
+                return RequestTranslator.NamesEnd(reader.Buffered.Span, Math.Min(length, LargestNames));
+            case FrontendMessage.CopyData or FrontendMessage.CopyFail or FrontendMessage.FunctionCall:
+                return MessageReader.HeaderSize;
+            case FrontendMessage.Close or FrontendMessage.Describe or FrontendMessage.Execute:
+                return length <= LargestNames ? length : throw new ProtocolViolationException("a name is too long");
+            case FrontendMessage.Sync or FrontendMessage.Flush or FrontendMessage.CopyDone or FrontendMessage.Terminate:
+                return length == MessageReader.HeaderSize ? length : throw new ProtocolViolationException("invalid message length");
+            default:
+                throw new ProtocolViolationException($"invalid frontend message type {type}");
+        }
+    }
+
+    private async ValueTask HandleAsync(byte type, int length, CancellationToken cancellationToken)
+    {
+        if (type == FrontendMessage.Terminate)
+        {
+            _terminated = true;
+            return;
+        }
+
+        var here = Math.Min(length, reader.Buffered.Length);
+        if (_skipping)
+        {
+            _skipping = type != FrontendMessage.Sync;
+            if (!_skipping)
+            {
+                SayReady();
+            }
+
+            Used(server: null, length, here);
+            return;
+        }
+
+        while (true)
+        {
+            if (client.Server is { } linked)
+            {
+                if (TryForward(linked, type, length, here))
+                {
+                    return;
+                }
+            }
+            else if (_translator.TryAnswerHere(type, reader.Buffered.Span[..here]))
+            {
+                Used(server: null, length, here);
+                return;
+            }
+            else
+            {
+                await client.LinkAsync();
+            }
+
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+    }
+
+    private bool TryForward(ServerSession server, byte type, int length, int here)
+    {
+        lock (server.Gate)
+        {
+            if (server.Client != client)
+            {
+                return false;
+            }
+
+            var forwarded = _translator.Forward(server, type, length, reader.Buffered.Span[..here]);
+            server.PartialRequest = forwarded && here < length;
+            Used(server.PartialRequest ? server : null, length, here);
+            return true;
+        }
+    }
+
+    // What is left of the message goes on to the same server, or nowhere.
+    private void Used(ServerSession? server, int length, int here)
+    {
+        reader.Advance(here);
+        _passing = length - here;
+        _passingTo = server;
+    }
+
+    private async ValueTask<bool> PassAsync(CancellationToken cancellationToken)
+    {
+        var piece = reader.Buffered[..(int)Math.Min(_passing, reader.Buffered.Length)];
+        if (piece.IsEmpty)
+        {
+            return false;
+        }
+
+        _passing -= piece.Length;
+        if (_passingTo is { } server)
+        {
+            lock (server.Gate)
+            {
+                server.PartialRequest = _passing > 0;
+                if (piece.Length < DirectWrite)
+                {
+                    server.Requests.Bytes(piece.Span);
+                }
+            }
+
+            if (piece.Length >= DirectWrite)
+            {
+                await server.WriteAsync(client, piece, cancellationToken);
+            }
+        }
+
+        reader.Advance(piece.Length);
+        return true;
+    }
+
+    /// <summary>Answers a request that no server can be asked as a server would that cannot do it.</summary>
+    private void Refuse(byte type, int length, PostgresError error)
+    {
+        client.Output.Append(error, static (writer, said) => said.Write(writer));
+        if (type is FrontendMessage.Query or FrontendMessage.FunctionCall)
+        {
+            SayReady();
+        }
+        else
+        {
+            _skipping = true;
+        }
+
+        Used(server: null, length, Math.Min(length, reader.Buffered.Length));
+    }
+
+    private void SayReady() =>
+        client.Output.Append(0, static (writer, _) => writer.Begin(BackendMessage.ReadyForQuery).Byte((byte)'I').End());
+}

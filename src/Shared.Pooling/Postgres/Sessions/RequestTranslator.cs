@@ -1,0 +1,442 @@
+using System.Buffers.Binary;
+using System.Text;
+using Shared.Pooling.Postgres.Protocol;
+using Shared.Pooling.Postgres.Sql;
+using Shared.Pooling.Postgres.Statements;
+
+namespace Shared.Pooling.Postgres.Sessions;
+
+/// <summary>
+/// Says a client's requests to a server connection in that connection's terms: its names for statements, what it has prepared, what it
+/// has to be told first. Called under the connection's gate.
+/// </summary>
+/// <param name="client">Whose requests.</param>
+internal sealed class RequestTranslator(ClientSession client)
+{
+    private readonly SqlEffects _seen = new();
+    private readonly Dictionary<string, IReadOnlyList<SqlEffect>?> _portals = new(StringComparer.Ordinal);
+    private IReadOnlyList<SqlEffect>? _unnamedPortal;
+
+    /// <summary>How many bytes of a Bind message hold its two names.</summary>
+    /// <param name="buffered">What of it arrived.</param>
+    /// <param name="limit">How many bytes they may take.</param>
+    /// <exception cref="ProtocolViolationException">They take more.</exception>
+    public static int NamesEnd(ReadOnlySpan<byte> buffered, int limit)
+    {
+        var message = buffered[..Math.Min(buffered.Length, limit)];
+        var names = message[Math.Min(MessageReader.HeaderSize, message.Length)..];
+        var portal = names.IndexOf((byte)0);
+        var statement = portal < 0 ? -1 : names[(portal + 1)..].IndexOf((byte)0);
+        return statement >= 0 ? MessageReader.HeaderSize + portal + statement + 2
+            : buffered.Length < limit ? buffered.Length + 1
+            : throw new ProtocolViolationException("a name is too long, or has no end");
+    }
+
+    /// <summary>Answers what concerns no server connection, while the client is linked to none.</summary>
+    /// <returns>False when a server has to be asked.</returns>
+    public bool TryAnswerHere(byte type, ReadOnlySpan<byte> message)
+    {
+        switch (type)
+        {
+            case FrontendMessage.Sync:
+                client.Output.Append(0, static (writer, _) => writer.Begin(BackendMessage.ReadyForQuery).Byte((byte)'I').End());
+                return true;
+
+            // PostgreSQL ignores what comes late from a copy that has failed.
+            case FrontendMessage.Flush or FrontendMessage.CopyData or FrontendMessage.CopyDone or FrontendMessage.CopyFail:
+                return true;
+            case FrontendMessage.Close:
+                CloseHere(message[MessageReader.HeaderSize..]);
+                return true;
+            case FrontendMessage.Query:
+                return TryDiscardHere(message);
+            default:
+                return false;
+        }
+    }
+
+    /// <summary>Asks the server connection.</summary>
+    /// <param name="server">The connection; under its gate.</param>
+    /// <param name="type">The message's type.</param>
+    /// <param name="length">Its whole length.</param>
+    /// <param name="message">What of it arrived: all of it for messages that are looked into.</param>
+    /// <returns>False when the message goes nowhere: the server is skipping to the next Sync, or its copy has ended.</returns>
+    public bool Forward(ServerSession server, byte type, int length, ReadOnlySpan<byte> message)
+    {
+        var conversation = server.Conversation;
+        if (conversation.Skipping && type != FrontendMessage.Sync)
+        {
+            return false;
+        }
+
+        client.Activity.Asked();
+        var body = message[MessageReader.HeaderSize..];
+        switch (type)
+        {
+            case FrontendMessage.Parse:
+                Parse(server, length, message);
+                return true;
+            case FrontendMessage.Bind:
+                Bind(server, length, message);
+                return true;
+            case FrontendMessage.Describe:
+                Describe(server, message);
+                return true;
+            case FrontendMessage.Close:
+                Close(server, message);
+                return true;
+            case FrontendMessage.Execute:
+                conversation.Ask(new PendingRequest { Kind = RequestKind.Execute, Effects = EffectsOf(new BodyReader(body).CString()) });
+                break;
+            case FrontendMessage.Sync:
+                conversation.Ask(new PendingRequest { Kind = RequestKind.Sync });
+                break;
+            case FrontendMessage.Query:
+                Query(server, length, message);
+                return true;
+            case FrontendMessage.FunctionCall:
+                conversation.Ask(new PendingRequest { Kind = RequestKind.FunctionCall });
+                break;
+            case FrontendMessage.CopyDone or FrontendMessage.CopyFail:
+                if (conversation.IsAnswered)
+                {
+                    return false;
+                }
+
+                conversation.Ask(new PendingRequest { Kind = RequestKind.CopyEnd });
+                break;
+            case FrontendMessage.CopyData when conversation.IsAnswered:
+                return false;
+            default:
+                break;
+        }
+
+        server.Requests.Bytes(message);
+        return true;
+    }
+
+    private void Query(ServerSession server, int length, ReadOnlySpan<byte> message)
+    {
+        IReadOnlyList<SqlEffect>? effects = null;
+        PostgresError? refusal = null;
+        if (message.Length < length)
+        {
+            server.Pins |= Pins.Unseen;
+        }
+        else
+        {
+            SqlScanner.Scan(new BodyReader(message[MessageReader.HeaderSize..]).CString(), client.StandardConformingStrings, _seen);
+            effects = _seen.Count == 0 ? null : _seen.ToArray();
+            refusal = client.Policy.Refusal(effects);
+        }
+
+        // A simple query ends the unnamed statement, as PostgreSQL says under "Extended Query".
+        client.Statements.Unnamed = null;
+        server.Statements.Unnamed = null;
+        client.EffectsAsked(effects);
+        if (refusal is not null)
+        {
+            AskRefused(server, RequestKind.Query, refusal);
+        }
+        else if (_seen.Statements == 1 && effects is [{ Kind: SqlEffectKind.Deallocate, Name: { } name }] && FindDeallocated(name) is { } statement)
+        {
+            Prepare(server, statement);
+            server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Query, Statement = statement, ClientName = name, Effects = effects });
+            server.Requests.Begin(FrontendMessage.Query).Bytes("DEALLOCATE "u8).CString(statement.ServerName).End();
+        }
+        else
+        {
+            server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Query, Effects = effects });
+            server.Requests.Bytes(message);
+        }
+    }
+
+    private void Parse(ServerSession server, int length, ReadOnlySpan<byte> message)
+    {
+        if (message.Length < length)
+        {
+            server.Pins |= Pins.Unseen;
+            server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Parse });
+            server.Requests.Bytes(message);
+            return;
+        }
+
+        var reader = new BodyReader(message[MessageReader.HeaderSize..]);
+        var name = reader.CString();
+        var definition = reader.Rest;
+        if (name.IsEmpty)
+        {
+            ParseUnnamed(server, message, definition);
+            return;
+        }
+
+        if (client.Statements.Find(name) is { } taken)
+        {
+            Prepare(server, taken);
+            server.Conversation.Ask(new PendingRequest { Kind = RequestKind.DuplicateParse, Statement = taken, ClientName = ClientStatements.NameOf(name) });
+            server.Requests.Begin(FrontendMessage.Parse).CString(taken.ServerName).Bytes(definition).End();
+            return;
+        }
+
+        var statement = client.Pool.Statements.Intern(definition, client.Meaning, client.StandardConformingStrings);
+        if (client.Policy.Refusal(statement.Effects) is { } refusal)
+        {
+            AskRefused(server, RequestKind.Parse, refusal);
+            return;
+        }
+
+        var clientName = ClientStatements.NameOf(name);
+        client.Statements.Set(clientName, statement);
+        if (server.Statements.Use(statement))
+        {
+            server.Conversation.Ask(new PendingRequest { Kind = RequestKind.KnownParse, Statement = statement, ClientName = clientName });
+            AnswerWhatIsDue(server);
+            return;
+        }
+
+        Prepare(server, statement, clientName);
+    }
+
+    private void ParseUnnamed(ServerSession server, ReadOnlySpan<byte> message, ReadOnlySpan<byte> definition)
+    {
+        var statement = client.Statements.Unnamed is { } same && same.Definition.SequenceEqual(definition)
+            ? same
+            : PreparedStatement.Unnamed(definition, client.StandardConformingStrings);
+        if (client.Policy.Refusal(statement.Effects) is { } refusal)
+        {
+            AskRefused(server, RequestKind.Parse, refusal);
+            return;
+        }
+
+        client.Statements.Unnamed = statement;
+        server.Statements.Unnamed = statement;
+        server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Parse, Statement = statement, ClientName = "" });
+        server.Requests.Bytes(message);
+    }
+
+    private void Bind(ServerSession server, int length, ReadOnlySpan<byte> message)
+    {
+        var reader = new BodyReader(message[MessageReader.HeaderSize..]);
+        var portal = reader.CString();
+        var name = reader.CString();
+        var statement = Resolve(server, name);
+        var serverName = ServerNameOf(statement, name);
+        if (portal.IsEmpty)
+        {
+            _unnamedPortal = statement?.Effects;
+        }
+        else if (statement?.Effects is not null || _portals.Count > 0)
+        {
+            _portals[ClientStatements.NameOf(portal)] = statement?.Effects;
+        }
+
+        server.Conversation.Ask(new PendingRequest
+        {
+            Kind = RequestKind.Bind, Statement = statement, ClientName = statement is null || name.IsEmpty ? null : ClientStatements.NameOf(name),
+        });
+        Span<byte> header = stackalloc byte[MessageReader.HeaderSize];
+        header[0] = FrontendMessage.Bind;
+        BinaryPrimitives.WriteInt32BigEndian(header[1..], length - 1 - name.Length + serverName.Length);
+        server.Requests.Bytes(header).CString(portal).CString(serverName).Bytes(reader.Rest);
+    }
+
+    private void Describe(ServerSession server, ReadOnlySpan<byte> message)
+    {
+        var reader = new BodyReader(message[MessageReader.HeaderSize..]);
+        var what = reader.Byte();
+        var name = reader.CString();
+        if (what != 'S')
+        {
+            server.Conversation.Ask(new PendingRequest { Kind = RequestKind.DescribePortal });
+            server.Requests.Bytes(message);
+            return;
+        }
+
+        var statement = Resolve(server, name);
+        server.Conversation.Ask(new PendingRequest
+        {
+            Kind = RequestKind.DescribeStatement, Statement = statement, ClientName = statement is null || name.IsEmpty ? null : ClientStatements.NameOf(name),
+        });
+        server.Requests.Begin(FrontendMessage.Describe).Byte(what).CString(ServerNameOf(statement, name)).End();
+    }
+
+    private void Close(ServerSession server, ReadOnlySpan<byte> message)
+    {
+        var reader = new BodyReader(message[MessageReader.HeaderSize..]);
+        var what = reader.Byte();
+        var name = reader.CString();
+        if (what == 'S' && !name.IsEmpty && client.Statements.Find(name) is { } statement)
+        {
+            var clientName = ClientStatements.NameOf(name);
+            client.Statements.Remove(clientName);
+            server.Conversation.Ask(new PendingRequest { Kind = RequestKind.SharedClose, Statement = statement, ClientName = clientName });
+            AnswerWhatIsDue(server);
+            return;
+        }
+
+        var unnamed = what == 'S' && name.IsEmpty ? client.Statements.Unnamed : null;
+        if (unnamed is not null)
+        {
+            client.Statements.Unnamed = null;
+            server.Statements.Unnamed = null;
+        }
+
+        server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Close, Statement = unnamed });
+        server.Requests.Begin(FrontendMessage.Close).Byte(what).CString(what == 'S' ? ServerNameOf(null, name) : name).End();
+    }
+
+    private void CloseHere(ReadOnlySpan<byte> body)
+    {
+        var reader = new BodyReader(body);
+        if (reader.Byte() == 'S')
+        {
+            var name = reader.CString();
+            if (name.IsEmpty)
+            {
+                client.Statements.Unnamed = null;
+            }
+            else
+            {
+                client.Statements.Remove(ClientStatements.NameOf(name));
+            }
+        }
+
+        client.Output.Append(0, static (writer, _) => writer.Begin(BackendMessage.CloseComplete).End());
+    }
+
+    // Nothing of an unlinked client is on any server, so there is nothing to discard but what is kept here.
+    private bool TryDiscardHere(ReadOnlySpan<byte> message)
+    {
+        if (message.Length > 64)
+        {
+            return false;
+        }
+
+        SqlScanner.Scan(new BodyReader(message[MessageReader.HeaderSize..]).CString(), client.StandardConformingStrings, _seen);
+        if (_seen is not { Count: 1, Statements: 1 } || _seen[0] is not { Kind: SqlEffectKind.DiscardAll or SqlEffectKind.DeallocateAll } effect)
+        {
+            return false;
+        }
+
+        var tag = effect.Kind == SqlEffectKind.DiscardAll ? "DISCARD ALL" : "DEALLOCATE ALL";
+        if (effect.Kind == SqlEffectKind.DiscardAll)
+        {
+            client.Discard();
+        }
+        else
+        {
+            client.Statements.Clear();
+        }
+
+        client.Output.Append(tag, static (writer, said) =>
+        {
+            writer.Begin(BackendMessage.CommandComplete).CString(said).End();
+            writer.Begin(BackendMessage.ReadyForQuery).Byte((byte)'I').End();
+        });
+        return true;
+    }
+
+    /// <summary>The statement of a client's name, prepared on the server connection; null when the client has none of that name.</summary>
+    private PreparedStatement? Resolve(ServerSession server, ReadOnlySpan<byte> name)
+    {
+        if (name.IsEmpty)
+        {
+            PrepareUnnamed(server, client.Statements.Unnamed);
+            return client.Statements.Unnamed;
+        }
+
+        if (client.Statements.Find(name) is not { } statement)
+        {
+            return null;
+        }
+
+        if (!ReferenceEquals(statement.Meaning, client.Meaning) && statement.Meaning != client.Meaning)
+        {
+            statement = client.Pool.Statements.Intern(statement.Definition, client.Meaning, client.StandardConformingStrings);
+            client.Statements.Set(ClientStatements.NameOf(name), statement);
+        }
+
+        Prepare(server, statement);
+        return statement;
+    }
+
+    private static void Prepare(ServerSession server, PreparedStatement statement, string? clientName = null)
+    {
+        if (server.Statements.Use(statement))
+        {
+            return;
+        }
+
+        if (server.Statements.Add(statement) is { } evicted)
+        {
+            server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Close, Injected = true, Statement = evicted });
+            server.Requests.Begin(FrontendMessage.Close).Byte((byte)'S').CString(evicted.ServerName).End();
+        }
+
+        server.Conversation.Ask(new PendingRequest
+        {
+            Kind = RequestKind.Parse, Injected = clientName is null, Statement = statement, ClientName = clientName,
+        });
+        statement.WriteParse(server.Requests);
+    }
+
+    // Another client's unnamed statement must not answer for one that this client does not have.
+    private static void PrepareUnnamed(ServerSession server, PreparedStatement? statement)
+    {
+        if (server.Statements.Unnamed == statement)
+        {
+            return;
+        }
+
+        server.Statements.Unnamed = statement;
+        if (statement is null)
+        {
+            server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Close, Injected = true });
+            server.Requests.Begin(FrontendMessage.Close).Byte((byte)'S').CString(default(ReadOnlySpan<byte>)).End();
+        }
+        else
+        {
+            server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Parse, Injected = true, Statement = statement, ClientName = "" });
+            statement.WriteParse(server.Requests);
+        }
+    }
+
+    // A name that the client has not given passes as it is, for SQL's PREPARE; but never as one of ours.
+    private static ReadOnlySpan<byte> ServerNameOf(PreparedStatement? statement, ReadOnlySpan<byte> name) =>
+        name.IsEmpty ? default
+        : statement is not null ? statement.ServerName
+        : name.StartsWith(PreparedStatement.NamePrefix) ? PreparedStatement.NoSuchName
+        : name;
+
+    private void AnswerWhatIsDue(ServerSession server)
+    {
+        if (!server.IsDelivering)
+        {
+            client.Output.Append(server.Conversation, static (writer, conversation) => conversation.WriteLocalAnswers(writer));
+        }
+    }
+
+    // The server refuses it as it refuses any mistake, in its turn and with all consequences for the transaction; the words are ours.
+    private static void AskRefused(ServerSession server, RequestKind kind, PostgresError refusal)
+    {
+        server.Conversation.Ask(new PendingRequest { Kind = kind, Refusal = refusal });
+        if (kind == RequestKind.Query)
+        {
+            server.Requests.Begin(FrontendMessage.Query).CString("refused"u8).End();
+        }
+        else
+        {
+            server.Requests.Begin(FrontendMessage.Parse).Byte(0).CString("refused"u8).Int16(0).End();
+            server.Statements.Unnamed = null;
+        }
+    }
+
+    private PreparedStatement? FindDeallocated(string name) => client.Statements.Find(Encoding.UTF8.GetBytes(name));
+
+    private IReadOnlyList<SqlEffect>? EffectsOf(ReadOnlySpan<byte> portal)
+    {
+        var effects = portal.IsEmpty ? _unnamedPortal : _portals.GetValueOrDefault(ClientStatements.NameOf(portal));
+        client.EffectsAsked(effects);
+        return effects;
+    }
+}

@@ -1,0 +1,57 @@
+using System.Text;
+using Shared.Pooling.Postgres.Sql;
+
+namespace Shared.Pooling.Postgres.Sessions;
+
+/// <summary>What a statement that has succeeded means for its client and its server connection.</summary>
+internal static class SessionEffects
+{
+    /// <summary>What an effect leaves in the session that cannot follow the client.</summary>
+    public static Pins PinOf(in SqlEffect effect) => effect.Kind switch
+    {
+        SqlEffectKind.Listen => Pins.Listen,
+        SqlEffectKind.CreateTemp when !effect.OnCommitDrop => Pins.Temporary,
+        SqlEffectKind.AdvisoryLock => Pins.AdvisoryLock,
+        SqlEffectKind.DeclareHold => Pins.HoldCursor,
+        SqlEffectKind.Prepare => Pins.SqlPrepare,
+        SqlEffectKind.Load => Pins.Load,
+        _ => Pins.None,
+    };
+
+    /// <summary>Keeps account of one effect. Under the server connection's gate.</summary>
+    public static void Apply(in SqlEffect effect, ClientSession client, ServerSession server)
+    {
+        switch (effect.Kind)
+        {
+            case SqlEffectKind.Opaque:
+                server.NeedsReset = true;
+                break;
+            case SqlEffectKind.DiscardAll:
+                client.Statements.Clear();
+                server.Statements.Clear();
+                (server.Pins, server.NeedsReset) = (Pins.None, false);
+                break;
+            case SqlEffectKind.DeallocateAll:
+                client.Statements.Clear();
+                server.Statements.Clear();
+                break;
+            case SqlEffectKind.Deallocate when effect.Name is { } name && client.Statements.Find(Encoding.UTF8.GetBytes(name)) is { } statement:
+                client.Statements.Remove(name);
+                server.Statements.Remove(statement);
+                break;
+            default:
+                break;
+        }
+    }
+
+    /// <summary>What an effect takes out of the session, once its transaction is committed.</summary>
+    public static Pins UnpinOf(in SqlEffect effect) => effect.Kind switch
+    {
+        SqlEffectKind.UnlistenAll => Pins.Listen,
+        SqlEffectKind.DiscardTemp => Pins.Temporary,
+        SqlEffectKind.AdvisoryUnlockAll => Pins.AdvisoryLock,
+        SqlEffectKind.CloseAll => Pins.HoldCursor,
+        SqlEffectKind.DeallocateAll => Pins.SqlPrepare,
+        _ => Pins.None,
+    };
+}

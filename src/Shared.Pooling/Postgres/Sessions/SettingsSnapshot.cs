@@ -1,0 +1,130 @@
+using System.Collections.Immutable;
+using Shared.Pooling.Postgres.Sql;
+
+namespace Shared.Pooling.Postgres.Sessions;
+
+/// <summary>
+/// The settings that a client has made, each with the statement that makes it again: session authorization and role first, because what
+/// may be set depends on them. Immutable; safe for concurrent use; equal settings are equal snapshots.
+/// </summary>
+internal sealed class SettingsSnapshot
+{
+    /// <summary>Nothing was set.</summary>
+    public static readonly SettingsSnapshot Empty = new(ImmutableSortedDictionary.Create<string, string>(Order.Instance));
+
+    // They do not change what a statement means, only how long it may take or what is written about it.
+    private static readonly HashSet<string> Meaningless = new(StringComparer.Ordinal)
+    {
+        "application_name", "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout",
+        "transaction_timeout", "client_min_messages", "log_min_messages", "log_statement", "log_duration", "work_mem", "maintenance_work_mem",
+    };
+
+    private readonly ImmutableSortedDictionary<string, string> _replays;
+
+    private SettingsSnapshot(ImmutableSortedDictionary<string, string> replays)
+    {
+        _replays = replays;
+        Key = string.Join(";", replays.Values);
+        Meaning = string.Join(";", replays.Where(static setting => !Meaningless.Contains(setting.Key)).Select(static setting => setting.Value));
+    }
+
+    /// <summary>All of them as one text: equal for equal settings.</summary>
+    public string Key { get; }
+
+    /// <summary>Those of them that change what a statement means, as one text.</summary>
+    public string Meaning { get; }
+
+    /// <summary>What a client asks for in its startup message; the last of several wins.</summary>
+    public static SettingsSnapshot FromStartup(IEnumerable<KeyValuePair<string, string>> settings)
+    {
+        var snapshot = Empty;
+        foreach (var (name, value) in settings)
+        {
+            snapshot = snapshot.With(name, $"SELECT pg_catalog.set_config({SqlScanner.Quote(name)},{SqlScanner.Quote(value)},false)");
+        }
+
+        return snapshot;
+    }
+
+    /// <summary>The statement that makes a setting; null when it was not made.</summary>
+    public string? Find(string name) => _replays.GetValueOrDefault(name);
+
+    /// <summary>These with one more.</summary>
+    /// <param name="name">The setting, in lower case.</param>
+    /// <param name="replay">The statement that makes it.</param>
+    public SettingsSnapshot With(string name, string replay) =>
+        _replays.TryGetValue(name, out var same) && same == replay ? this : new(_replays.SetItem(name, replay));
+
+    /// <summary>These without one.</summary>
+    public SettingsSnapshot Without(string name) => _replays.ContainsKey(name) ? new(_replays.Remove(name)) : this;
+
+    /// <summary>Those of these that RESET ALL leaves alone, over others.</summary>
+    public SettingsSnapshot ResetAll(SettingsSnapshot defaults)
+    {
+        var left = defaults;
+        foreach (var name in Order.Identity)
+        {
+            left = _replays.TryGetValue(name, out var replay) ? left.With(name, replay) : left.Without(name);
+        }
+
+        return left;
+    }
+
+    /// <summary>The statements that turn others into these; empty when they are equal.</summary>
+    public string DifferenceFrom(SettingsSnapshot others)
+    {
+        if (ReferenceEquals(this, others) || string.Equals(Key, others.Key, StringComparison.Ordinal))
+        {
+            return "";
+        }
+
+        var statements = new List<string>();
+        var identity = ChangesIdentity(others);
+        foreach (var (name, _) in others._replays)
+        {
+            // Another user has other rights, so everything is made anew under it.
+            if (!_replays.ContainsKey(name))
+            {
+                statements.Add(name == "session_authorization" ? "RESET SESSION AUTHORIZATION" : $"RESET {name}");
+            }
+        }
+
+        foreach (var (name, replay) in _replays)
+        {
+            if (identity || !others._replays.TryGetValue(name, out var same) || same != replay)
+            {
+                statements.Add(replay);
+            }
+        }
+
+        return string.Join(";", statements);
+    }
+
+    /// <summary>True when these differ from others in who the session acts as.</summary>
+    public bool ChangesIdentity(SettingsSnapshot others)
+    {
+        foreach (var name in Order.Identity)
+        {
+            if (_replays.GetValueOrDefault(name) != others._replays.GetValueOrDefault(name))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private sealed class Order : IComparer<string>
+    {
+        public static readonly Order Instance = new();
+        public static readonly string[] Identity = ["session_authorization", "role"];
+
+        public int Compare(string? x, string? y)
+        {
+            var (first, second) = (Rank(x), Rank(y));
+            return first != second ? first.CompareTo(second) : string.CompareOrdinal(x, y);
+        }
+
+        private static int Rank(string? name) => name switch { "session_authorization" => 0, "role" => 1, _ => 2 };
+    }
+}

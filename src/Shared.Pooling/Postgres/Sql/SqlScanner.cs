@@ -1,0 +1,37 @@
+using System.Text;
+
+namespace Shared.Pooling.Postgres.Sql;
+
+/// <summary>
+/// Finds what a query string does to its session or transaction, without parsing the rest of it: by the words that statements begin
+/// with, and by the functions that leave something behind. Statements that do neither cost one pass and no allocation.
+/// </summary>
+internal static class SqlScanner
+{
+    /// <summary>Scans a query string of any number of statements.</summary>
+    /// <param name="sql">The text.</param>
+    /// <param name="standardConformingStrings">False when a backslash escapes in plain strings.</param>
+    /// <param name="effects">Where the effects go; cleared first.</param>
+    public static void Scan(ReadOnlySpan<byte> sql, bool standardConformingStrings, SqlEffects effects)
+    {
+        effects.Clear();
+        var statement = new StatementScanner(sql, standardConformingStrings, effects);
+        while (statement.Next())
+        {
+            effects.Statements++;
+        }
+    }
+
+    /// <summary>An identifier as PostgreSQL folds it: unquoted to lower case, quoted with its doubled quotes undone.</summary>
+    internal static string NameOf(ReadOnlySpan<byte> sql, in SqlToken token)
+    {
+        var text = Encoding.UTF8.GetString(sql[token.Text..token.TextEnd]);
+        return token.Kind == SqlTokenKind.Word ? text.ToLowerInvariant() : text.Replace("\"\"", "\"", StringComparison.Ordinal);
+    }
+
+    /// <summary>A value as an SQL literal.</summary>
+    internal static string Quote(string value) =>
+        value.Contains('\\', StringComparison.Ordinal)
+            ? $" E'{value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("'", "''", StringComparison.Ordinal)}'"
+            : $"'{value.Replace("'", "''", StringComparison.Ordinal)}'";
+}

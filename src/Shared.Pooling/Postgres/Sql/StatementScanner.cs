@@ -1,0 +1,586 @@
+using System.Text;
+
+namespace Shared.Pooling.Postgres.Sql;
+
+/// <summary>Scans one statement after the other.</summary>
+internal ref struct StatementScanner(ReadOnlySpan<byte> sql, bool standardConformingStrings, SqlEffects effects)
+{
+    private readonly ReadOnlySpan<byte> _sql = sql;
+    private SqlLexer _lexer = new(sql, standardConformingStrings);
+    private SqlToken _token;
+    private int _begins;
+    private bool _isRoutine;
+
+    /// <summary>Scans the next statement.</summary>
+    /// <returns>False when there is none.</returns>
+    public bool Next()
+    {
+        do
+        {
+            Read();
+        }
+        while (IsPunctuation(';'));
+
+        if (_token.Kind == SqlTokenKind.End)
+        {
+            return false;
+        }
+
+        (_begins, _isRoutine) = (0, false);
+        if (_token.Kind == SqlTokenKind.Word)
+        {
+            Leading();
+        }
+
+        Rest();
+        return true;
+    }
+
+    private void Leading()
+    {
+        // Most statements are told apart by their first letter.
+        switch ((char)(_sql[_token.Start] | 0x20))
+        {
+            case 's' when Is("set"u8):
+                Read();
+                Set();
+                break;
+            case 's' when Is("savepoint"u8):
+                Named(SqlEffectKind.Savepoint);
+                break;
+            case 's' when Is("start"u8):
+                Add(SqlEffectKind.Begin);
+                break;
+            case 'b' when Is("begin"u8):
+                Add(SqlEffectKind.Begin);
+                break;
+            case 'c' when Is("commit"u8):
+                Commit();
+                break;
+            case 'e' when Is("end"u8):
+                Commit();
+                break;
+            case 'r' when Is("rollback"u8):
+            case 'a' when Is("abort"u8):
+                Rollback();
+                break;
+            case 'r' when Is("release"u8):
+                Release();
+                break;
+            case 'r' when Is("reset"u8):
+                Reset();
+                break;
+            case 'p' when Is("prepare"u8):
+                Prepare();
+                break;
+            case 'd' when Is("deallocate"u8):
+                Deallocate();
+                break;
+            case 'd' when Is("discard"u8):
+                Discard();
+                break;
+            case 'd' when Is("do"u8):
+                Add(SqlEffectKind.Opaque);
+                break;
+            case 'd' when Is("declare"u8):
+                Declare();
+                break;
+            case 'c' when Is("call"u8):
+                Add(SqlEffectKind.Opaque);
+                break;
+            case 'c' when Is("close"u8):
+                Read();
+                if (Is("all"u8))
+                {
+                    Add(SqlEffectKind.CloseAll);
+                }
+
+                break;
+            case 'c' when Is("create"u8):
+                Create();
+                break;
+            case 'l' when Is("listen"u8):
+                Named(SqlEffectKind.Listen);
+                break;
+            case 'l' when Is("load"u8):
+                Add(SqlEffectKind.Load);
+                break;
+            case 'u' when Is("unlisten"u8):
+                Read();
+                Add(IsOther('*') ? SqlEffectKind.UnlistenAll : SqlEffectKind.Unlisten);
+                break;
+            default:
+                break;
+        }
+    }
+
+    /// <summary>Goes to the statement's end, and notes what it does on the way.</summary>
+    private void Rest()
+    {
+        while (_token.Kind != SqlTokenKind.End)
+        {
+            if (IsPunctuation(';') && _begins == 0)
+            {
+                return;
+            }
+
+            if (_token.Kind is SqlTokenKind.Word or SqlTokenKind.QuotedName)
+            {
+                Word();
+            }
+            else
+            {
+                Read();
+            }
+        }
+    }
+
+    private void Word()
+    {
+        var word = _token;
+        if (_isRoutine)
+        {
+            // The body of a routine in SQL's own syntax has statements of its own.
+            _begins += Is("begin"u8) || (_begins > 0 && Is("case"u8)) ? 1 : _begins > 0 && Is("end"u8) ? -1 : 0;
+        }
+        else if (Is("into"u8))
+        {
+            Read();
+            if (Is("temp"u8) || Is("temporary"u8) || Is("local"u8) || Is("pg_temp"u8))
+            {
+                Add(SqlEffectKind.CreateTemp);
+            }
+
+            return;
+        }
+
+        Read();
+        if (IsPunctuation('(') && !_isRoutine && word.TextEnd - word.Text >= "set_config".Length)
+        {
+            Call(word);
+        }
+    }
+
+    private void Call(in SqlToken name)
+    {
+        var text = _sql[name.Text..name.TextEnd];
+        if (Same(name, "set_config"u8))
+        {
+            SetConfig();
+        }
+        else if (Same(name, "pg_advisory_unlock_all"u8))
+        {
+            Add(SqlEffectKind.AdvisoryUnlockAll);
+        }
+        else if (Same(name, "pg_advisory_lock"u8) || Same(name, "pg_advisory_lock_shared"u8)
+            || Same(name, "pg_try_advisory_lock"u8) || Same(name, "pg_try_advisory_lock_shared"u8))
+        {
+            Add(SqlEffectKind.AdvisoryLock);
+        }
+    }
+
+    // set_config('name', 'value', false): only literals say what it does.
+    private void SetConfig()
+    {
+        Read();
+        var name = _token;
+        Read();
+        var first = IsPunctuation(',');
+        Read();
+        var value = _token;
+        Read();
+        var second = IsPunctuation(',');
+        Read();
+        var scope = _token;
+        if (!first || !second || name.Kind != SqlTokenKind.Literal || scope.Kind != SqlTokenKind.Word)
+        {
+            Add(SqlEffectKind.Opaque);
+            return;
+        }
+
+        var setting = Encoding.UTF8.GetString(_sql[name.Text..name.TextEnd]).ToLowerInvariant();
+        if (Is("true"u8))
+        {
+            Add(SqlEffectKind.SetLocal, setting);
+        }
+        else if (Is("false"u8) && value.Kind == SqlTokenKind.Literal)
+        {
+            effects.Add(new SqlEffect(SqlEffectKind.Set, effects.Statements, setting)
+            {
+                Replay = $"SELECT pg_catalog.set_config({SqlScanner.Quote(setting)},{Encoding.UTF8.GetString(_sql[value.Start..value.End])},false)",
+            });
+        }
+        else
+        {
+            Add(SqlEffectKind.Opaque);
+        }
+    }
+
+    private void Set()
+    {
+        var local = Is("local"u8);
+        if (Is("session"u8))
+        {
+            Read();
+            if (Is("characteristics"u8))
+            {
+                Characteristics();
+                return;
+            }
+
+            if (Is("authorization"u8))
+            {
+                Read();
+                SetOrReset(local: false, "session_authorization", Is("default"u8), $"SET SESSION AUTHORIZATION {Verbatim()}");
+                return;
+            }
+        }
+        else if (local)
+        {
+            Read();
+            if (Is("session"u8))
+            {
+                Read();
+                Add(SqlEffectKind.SetLocal, "session_authorization");
+                return;
+            }
+        }
+
+        if (Is("transaction"u8) || Is("constraints"u8))
+        {
+            // They concern this transaction only; but a snapshot or mode set in it may change what its statements mean.
+            Add(SqlEffectKind.SetLocal, "transaction");
+            return;
+        }
+
+        Variable(local);
+    }
+
+    // SET SESSION CHARACTERISTICS AS TRANSACTION: each mode is a setting of its own.
+    private void Characteristics()
+    {
+        while (_token.Kind != SqlTokenKind.End && !IsPunctuation(';'))
+        {
+            var (not, level) = (Is("not"u8), Is("level"u8));
+            var read = Is("read"u8);
+            if (Is("deferrable"u8))
+            {
+                SetDefault("deferrable", "on");
+            }
+
+            Read();
+            if (not && Is("deferrable"u8))
+            {
+                SetDefault("deferrable", "off");
+                Read();
+            }
+            else if (level)
+            {
+                var first = SqlScanner.NameOf(_sql, _token);
+                if (first != "serializable")
+                {
+                    Read();
+                    first += " " + SqlScanner.NameOf(_sql, _token);
+                }
+
+                SetDefault("isolation", first);
+                Read();
+            }
+            else if (read)
+            {
+                SetDefault("read_only", Is("only"u8) ? "on" : "off");
+            }
+        }
+    }
+
+    private readonly void SetDefault(string mode, string value) =>
+        SetVerbatim(local: false, $"default_transaction_{mode}", $"SET default_transaction_{mode} TO {SqlScanner.Quote(value)}");
+
+    private void Variable(bool local)
+    {
+        if (Is("time"u8))
+        {
+            Read();
+            Read();
+            SetOrReset(local, "timezone", Is("default"u8) || Is("local"u8), $"SET TIME ZONE {Verbatim()}");
+        }
+        else if (Is("names"u8))
+        {
+            Read();
+            SetOrReset(local, "client_encoding", _token.Kind == SqlTokenKind.End || IsPunctuation(';') || Is("default"u8), $"SET NAMES {Verbatim()}");
+        }
+        else if (Is("schema"u8))
+        {
+            Read();
+            SetOrReset(local, "search_path", isDefault: false, $"SET SCHEMA {Verbatim()}");
+        }
+        else if (Is("xml"u8))
+        {
+            SetVerbatim(local, "xmloption", $"SET {Verbatim()}");
+        }
+        else if (Is("role"u8))
+        {
+            Read();
+            if (IsOther('=') || Is("to"u8))
+            {
+                Read();
+            }
+
+            SetOrReset(local, "role", Is("none"u8), $"SET ROLE {Verbatim()}");
+        }
+        else if (_token.Kind is SqlTokenKind.Word or SqlTokenKind.QuotedName)
+        {
+            var name = QualifiedName();
+            Read();
+            SetOrReset(local, name, Is("default"u8), $"SET {name} TO {Verbatim()}");
+        }
+    }
+
+    private string QualifiedName()
+    {
+        var name = SqlScanner.NameOf(_sql, _token).ToLowerInvariant();
+        Read();
+        while (IsPunctuation('.'))
+        {
+            Read();
+            name += "." + SqlScanner.NameOf(_sql, _token).ToLowerInvariant();
+            Read();
+        }
+
+        return name;
+    }
+
+    private void SetOrReset(bool local, string name, bool isDefault, string replay)
+    {
+        if (isDefault && !local)
+        {
+            Add(SqlEffectKind.Reset, name);
+        }
+        else
+        {
+            SetVerbatim(local, name, replay);
+        }
+    }
+
+    private readonly void SetVerbatim(bool local, string name, string replay) =>
+        effects.Add(new SqlEffect(local ? SqlEffectKind.SetLocal : SqlEffectKind.Set, effects.Statements, name) { Replay = local ? null : replay });
+
+    /// <summary>The text from the present token to the statement's end; goes there.</summary>
+    private string Verbatim()
+    {
+        var start = _token.Start;
+        var end = start;
+        while (_token.Kind != SqlTokenKind.End && !IsPunctuation(';'))
+        {
+            end = _token.End;
+            Read();
+        }
+
+        return Encoding.UTF8.GetString(_sql[start..end]);
+    }
+
+    private void Commit()
+    {
+        Read();
+        if (Is("prepared"u8))
+        {
+            return;
+        }
+
+        AddEnd(SqlEffectKind.Commit);
+    }
+
+    private void Rollback()
+    {
+        Read();
+        if (Is("prepared"u8))
+        {
+            return;
+        }
+
+        if (Is("work"u8) || Is("transaction"u8))
+        {
+            Read();
+        }
+
+        if (!Is("to"u8))
+        {
+            AddEnd(SqlEffectKind.Rollback);
+            return;
+        }
+
+        Read();
+        if (Is("savepoint"u8))
+        {
+            Read();
+        }
+
+        Add(SqlEffectKind.RollbackTo, SqlScanner.NameOf(_sql, _token));
+    }
+
+    // AND CHAIN begins the next transaction at once; AND NO CHAIN does not.
+    private void AddEnd(SqlEffectKind kind)
+    {
+        var chain = false;
+        while (_token.Kind != SqlTokenKind.End && !IsPunctuation(';'))
+        {
+            chain = Is("chain"u8) && !chain;
+            if (Is("no"u8))
+            {
+                Read();
+            }
+
+            Read();
+        }
+
+        effects.Add(new SqlEffect(kind, effects.Statements) { Chain = chain });
+    }
+
+    private void Release()
+    {
+        Read();
+        if (Is("savepoint"u8))
+        {
+            Read();
+        }
+
+        Add(SqlEffectKind.Release, SqlScanner.NameOf(_sql, _token));
+    }
+
+    private void Reset()
+    {
+        Read();
+        if (Is("all"u8))
+        {
+            Add(SqlEffectKind.ResetAll);
+        }
+        else if (Is("time"u8))
+        {
+            Add(SqlEffectKind.Reset, "timezone");
+        }
+        else if (Is("session"u8))
+        {
+            Add(SqlEffectKind.Reset, "session_authorization");
+        }
+        else if (_token.Kind is SqlTokenKind.Word or SqlTokenKind.QuotedName)
+        {
+            Add(SqlEffectKind.Reset, QualifiedName());
+        }
+    }
+
+    private void Prepare()
+    {
+        Read();
+        if (Is("transaction"u8))
+        {
+            // The transaction goes on without its session, which is as after a commit.
+            Add(SqlEffectKind.Commit);
+        }
+        else
+        {
+            Add(SqlEffectKind.Prepare, SqlScanner.NameOf(_sql, _token));
+        }
+    }
+
+    private void Deallocate()
+    {
+        Read();
+        if (Is("prepare"u8))
+        {
+            Read();
+        }
+
+        if (Is("all"u8))
+        {
+            Add(SqlEffectKind.DeallocateAll);
+        }
+        else if (_token.Kind is SqlTokenKind.Word or SqlTokenKind.QuotedName)
+        {
+            Add(SqlEffectKind.Deallocate, SqlScanner.NameOf(_sql, _token));
+        }
+    }
+
+    private void Discard()
+    {
+        Read();
+        Add(Is("all"u8) ? SqlEffectKind.DiscardAll : Is("temp"u8) || Is("temporary"u8) ? SqlEffectKind.DiscardTemp : SqlEffectKind.DiscardOther);
+    }
+
+    private void Declare()
+    {
+        // DECLARE name … CURSOR [WITH HOLD] FOR query: what follows FOR is the query's own.
+        while (_token.Kind != SqlTokenKind.End && !IsPunctuation(';') && !Is("for"u8))
+        {
+            var with = Is("with"u8);
+            Read();
+            if (with && Is("hold"u8))
+            {
+                Add(SqlEffectKind.DeclareHold);
+            }
+        }
+    }
+
+    private void Create()
+    {
+        Read();
+        if (Is("or"u8))
+        {
+            Read();
+            Read();
+        }
+
+        if (Is("function"u8) || Is("procedure"u8))
+        {
+            _isRoutine = true;
+            return;
+        }
+
+        var temporary = false;
+        for (var word = 0; word < 8 && _token.Kind is SqlTokenKind.Word or SqlTokenKind.QuotedName; word++)
+        {
+            temporary |= Is("temp"u8) || Is("temporary"u8) || Is("pg_temp"u8);
+            Read();
+        }
+
+        if (temporary)
+        {
+            effects.Add(new SqlEffect(SqlEffectKind.CreateTemp, effects.Statements) { OnCommitDrop = EndsWithOnCommitDrop() });
+        }
+    }
+
+    private bool EndsWithOnCommitDrop()
+    {
+        var commit = false;
+        while (_token.Kind != SqlTokenKind.End && !IsPunctuation(';'))
+        {
+            if (commit && Is("drop"u8))
+            {
+                return true;
+            }
+
+            commit = Is("commit"u8);
+            Read();
+        }
+
+        return false;
+    }
+
+    private void Named(SqlEffectKind kind)
+    {
+        Read();
+        Add(kind, SqlScanner.NameOf(_sql, _token));
+    }
+
+    private readonly void Add(SqlEffectKind kind, string? name = null) => effects.Add(new SqlEffect(kind, effects.Statements, name));
+
+    private void Read() => _token = _lexer.Next();
+
+    private readonly bool Is(ReadOnlySpan<byte> word) => _token.Kind == SqlTokenKind.Word && Same(_token, word);
+
+    private readonly bool Same(in SqlToken token, ReadOnlySpan<byte> word) =>
+        token.TextEnd - token.Text == word.Length && Ascii.EqualsIgnoreCase(_sql[token.Text..token.TextEnd], word);
+
+    private readonly bool IsPunctuation(char c) => _token.Kind == SqlTokenKind.Punctuation && _sql[_token.Start] == c;
+
+    private readonly bool IsOther(char c) => _token.Kind == SqlTokenKind.Other && _token.End - _token.Start == 1 && _sql[_token.Start] == c;
+}

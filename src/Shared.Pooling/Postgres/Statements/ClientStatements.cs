@@ -1,0 +1,59 @@
+using System.Text;
+
+namespace Shared.Pooling.Postgres.Statements;
+
+/// <summary>One client's names for its statements. Not safe for concurrent use.</summary>
+internal sealed class ClientStatements
+{
+    private readonly Dictionary<string, PreparedStatement> _named = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, PreparedStatement>.AlternateLookup<ReadOnlySpan<char>> _lookup;
+
+    public ClientStatements()
+    {
+        _lookup = _named.GetAlternateLookup<ReadOnlySpan<char>>();
+    }
+
+    /// <summary>How many have a name.</summary>
+    public int Count => _named.Count;
+
+    /// <summary>
+    /// The definition of the unnamed statement, kept so that a Bind that comes after a Sync finds it on any server connection; null when
+    /// there is none.
+    /// </summary>
+    public PreparedStatement? Unnamed { get; set; }
+
+    /// <summary>The statement of a name, or null.</summary>
+    public PreparedStatement? Find(ReadOnlySpan<byte> name)
+    {
+        if (_named.Count == 0 || name.Length > 256)
+        {
+            return _named.Count == 0 ? null : _named.GetValueOrDefault(Encoding.Latin1.GetString(name));
+        }
+
+        Span<char> text = stackalloc char[256];
+        var length = Encoding.Latin1.GetChars(name, text);
+        return _lookup.TryGetValue(text[..length], out var statement) ? statement : null;
+    }
+
+    /// <summary>Gives a statement a name.</summary>
+    public void Set(string name, PreparedStatement statement) => _named[name] = statement;
+
+    /// <summary>Takes a name away; when given, only from that statement.</summary>
+    public void Remove(string name, PreparedStatement? statement = null)
+    {
+        if (statement is null || _named.GetValueOrDefault(name) == statement)
+        {
+            _named.Remove(name);
+        }
+    }
+
+    /// <summary>Forgets all, the unnamed one too.</summary>
+    public void Clear()
+    {
+        _named.Clear();
+        Unnamed = null;
+    }
+
+    /// <summary>A name as this class wants it: each byte one character, so that every encoding is kept as it is.</summary>
+    public static string NameOf(ReadOnlySpan<byte> name) => Encoding.Latin1.GetString(name);
+}

@@ -1,0 +1,67 @@
+namespace Shared.Pooling.Postgres.Statements;
+
+/// <summary>
+/// Which statements one server connection has prepared, least recently used first, and whose its unnamed statement is.
+/// Not safe for concurrent use.
+/// </summary>
+/// <param name="limit">How many are kept at most; the server's memory for each is its plan.</param>
+internal sealed class ServerStatements(int limit)
+{
+    private readonly Dictionary<PreparedStatement, LinkedListNode<PreparedStatement>> _nodes = [];
+    private readonly LinkedList<PreparedStatement> _order = new();
+
+    /// <summary>How many are prepared.</summary>
+    public int Count => _nodes.Count;
+
+    /// <summary>The definition of the unnamed statement; null when there is none.</summary>
+    public PreparedStatement? Unnamed { get; set; }
+
+    /// <summary>True when the statement is prepared; it then counts as just used.</summary>
+    public bool Use(PreparedStatement statement)
+    {
+        if (!_nodes.TryGetValue(statement, out var node))
+        {
+            return false;
+        }
+
+        if (node != _order.Last)
+        {
+            _order.Remove(node);
+            _order.AddLast(node);
+        }
+
+        return true;
+    }
+
+    /// <summary>Notes a statement as prepared.</summary>
+    /// <returns>The statement to close for it, when the limit is reached.</returns>
+    public PreparedStatement? Add(PreparedStatement statement)
+    {
+        PreparedStatement? evicted = null;
+        if (_nodes.Count >= limit && _order.First is { } oldest)
+        {
+            evicted = oldest.Value;
+            Remove(evicted);
+        }
+
+        _nodes.Add(statement, _order.AddLast(statement));
+        return evicted;
+    }
+
+    /// <summary>Notes a statement as not prepared, or not any more.</summary>
+    public void Remove(PreparedStatement statement)
+    {
+        if (_nodes.Remove(statement, out var node))
+        {
+            _order.Remove(node);
+        }
+    }
+
+    /// <summary>Notes that the server dropped all of them.</summary>
+    public void Clear()
+    {
+        _nodes.Clear();
+        _order.Clear();
+        Unnamed = null;
+    }
+}

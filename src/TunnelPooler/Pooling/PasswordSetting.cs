@@ -1,0 +1,26 @@
+using Shared.Hosting.Configuration;
+
+namespace TunnelPooler.Pooling;
+
+/// <summary>A password that is in a file or in the environment, never on the command line.</summary>
+internal static class PasswordSetting
+{
+    /// <returns>The password; null when none is given.</returns>
+    /// <exception cref="ConfigurationException">The file cannot be read.</exception>
+    public static string? Read(string key, string? file, string? password)
+    {
+        if (string.IsNullOrEmpty(file))
+        {
+            return string.IsNullOrEmpty(password) ? null : password;
+        }
+
+        try
+        {
+            return File.ReadAllText(file).TrimEnd('\r', '\n');
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new ConfigurationException($"{key}:PasswordFile", $"The password file {file} cannot be read: {exception.Message}", exception);
+        }
+    }
+}

@@ -1,0 +1,21 @@
+using Microsoft.Extensions.Logging;
+using Shared.Pooling.Postgres.Sessions;
+
+namespace TunnelPooler.Pooling;
+
+/// <summary>Writes what happens in pools to the log. Safe for concurrent use.</summary>
+internal sealed class PoolEventLog(ILogger logger) : IPoolEvents
+{
+    public void ClientConnected(string pool, string user, string remote, int id) => logger.ClientConnected(pool, user, remote, id);
+
+    public void ClientEnded(string pool, string user, int id, long requests, TimeSpan duration, string reason) =>
+        logger.ClientEnded(pool, user, id, requests, (long)duration.TotalMilliseconds, reason);
+
+    public void ClientRefused(string remote, string reason) => logger.ClientRefused(remote, reason);
+
+    public void ServerOpened(string pool, int processId) => logger.ServerOpened(pool, processId);
+
+    public void ServerClosed(string pool, int processId, string reason) => logger.ServerClosed(pool, processId, reason);
+
+    public void CancelFailed(string pool, int processId, string reason) => logger.CancelFailed(pool, processId, reason);
+}

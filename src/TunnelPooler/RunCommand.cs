@@ -1,0 +1,43 @@
+using System.CommandLine;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Logging;
+using Shared.Hosting.CommandLine;
+using Shared.Hosting.Configuration;
+using Shared.Hosting.Lifetime;
+using Shared.Hosting.Logging;
+using TunnelPooler.Pooling;
+
+namespace TunnelPooler;
+
+/// <summary><c>tunnel-pooler run</c>.</summary>
+internal static class RunCommand
+{
+    private const string Description = """
+        Share few connections to a PostgreSQL among many clients, directly or through a tunnel.
+        The pools are in the configuration file; docs/pooling.md begins with one.
+
+        Examples:
+          tunnel-pooler run --config pooler.json
+          psql -h 127.0.0.1 -p 6432 -U app orders
+        """;
+
+    public static Command Create()
+    {
+        var command = new Command("run", Description);
+        var options = new RunOptions(command);
+        options.List("--listen", "Listen", "An address for applications: 127.0.0.1:6432 or unix:/path; may be given several times", "ADDRESS");
+        command.SetAction(async (result, _) => await RunAsync(new ConfigurationLayers(
+            "TUNNEL_POOLER__", result.GetValue(options.Config), options.Flags(result))));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(ConfigurationLayers layers)
+    {
+        var options = layers.Load((configuration, binder) => configuration.Get<PoolerOptions>(binder));
+        var settings = PoolerSettings.From(options, TimeProvider.System);
+        using var signals = new ProcessSignals();
+        using var loggers = ProgramLog.Create(options.Log);
+        await new PoolerServer(settings, TimeProvider.System, loggers.CreateLogger<PoolerServer>()).RunAsync(signals);
+        return ExitCodes.Success;
+    }
+}
