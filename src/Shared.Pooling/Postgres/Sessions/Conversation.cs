@@ -111,6 +111,11 @@ internal sealed class Conversation(ServerStatements statements)
                 Doubt = "a statement was prepared under a name that stands for another";
                 return Answered(asked);
             case BackendMessage.ParseComplete:
+                if (_pending.Oldest.Statement is { } proven)
+                {
+                    proven.IsProven = true;
+                }
+
                 return Answered(RequestKind.Parse);
             case BackendMessage.BindComplete:
                 return Answered(RequestKind.Bind);

@@ -137,7 +137,7 @@ internal sealed class RequestForwarder(ClientSession client, MessageReader reade
                     return;
                 }
             }
-            else if (_translator.TryAnswerHere(type, reader.Buffered.Span[..here]))
+            else if (_translator.TryAnswerHere(type, length, reader.Buffered.Span[..here]))
             {
                 Used(server: null, length, here);
                 return;

@@ -34,7 +34,7 @@ internal sealed class RequestTranslator(ClientSession client)
 
     /// <summary>Answers what concerns no server connection, while the client is linked to none.</summary>
     /// <returns>False when a server has to be asked.</returns>
-    public bool TryAnswerHere(byte type, ReadOnlySpan<byte> message)
+    public bool TryAnswerHere(byte type, int length, ReadOnlySpan<byte> message)
     {
         switch (type)
         {
@@ -50,6 +50,8 @@ internal sealed class RequestTranslator(ClientSession client)
                 return true;
             case FrontendMessage.Query:
                 return TryDiscardHere(message);
+            case FrontendMessage.Parse:
+                return TryParseHere(message, length);
             default:
                 return false;
         }
@@ -283,6 +285,32 @@ internal sealed class RequestTranslator(ClientSession client)
 
         server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Close, Statement = unnamed });
         server.Requests.Begin(FrontendMessage.Close).Byte(what).CString(what == 'S' ? ServerNameOf(null, name) : name).End();
+    }
+
+    // Another client's server has taken the same text under the same settings, so it needs no server to say yes.
+    private bool TryParseHere(ReadOnlySpan<byte> message, int length)
+    {
+        if (message.Length < length)
+        {
+            return false;
+        }
+
+        var reader = new BodyReader(message[MessageReader.HeaderSize..]);
+        var name = reader.CString();
+        if (name.IsEmpty || client.Statements.Find(name) is not null)
+        {
+            return false;
+        }
+
+        var statement = client.Pool.Statements.Intern(reader.Rest, client.Meaning, client.StandardConformingStrings);
+        if (!statement.IsProven || client.Policy.Refusal(statement.Effects) is not null)
+        {
+            return false;
+        }
+
+        client.Statements.Set(ClientStatements.NameOf(name), statement);
+        client.Output.Append(0, static (writer, _) => writer.Begin(BackendMessage.ParseComplete).End());
+        return true;
     }
 
     private void CloseHere(ReadOnlySpan<byte> body)

@@ -7,7 +7,7 @@ namespace Shared.Pooling.Postgres.Statements;
 
 /// <summary>
 /// A statement that clients have prepared, known by its text, its parameter types and the settings it was parsed under, not by any
-/// client's name for it. All clients of a pool that prepare the same one share it. Immutable; safe for concurrent use.
+/// client's name for it. All clients of a pool that prepare the same one share it. Safe for concurrent use.
 /// </summary>
 internal sealed class PreparedStatement
 {
@@ -32,6 +32,9 @@ internal sealed class PreparedStatement
 
     /// <summary>The settings that give the text its meaning; see <see cref="StatementRegistry.Intern"/>.</summary>
     public string Meaning { get; }
+
+    /// <summary>True once a server has taken it: it is not wrong, so another client's Parse of it can be answered without asking.</summary>
+    public bool IsProven { get; set; }
 
     /// <summary>What executing it does to the session; null when nothing.</summary>
     public IReadOnlyList<SqlEffect>? Effects { get; }
