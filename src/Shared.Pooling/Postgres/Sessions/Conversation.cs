@@ -363,12 +363,12 @@ internal sealed class Conversation(ServerStatements statements)
     // PostgreSQL names the statement that already exists or does not; the client must see its own name for it.
     private static bool WriteWithClientsName(in PendingRequest request, ReadOnlySpan<byte> body, MessageWriter replacement)
     {
-        if (request.Statement is not { } statement || request.ClientName is not { } name)
+        if (request.ClientName is not { } name)
         {
             return false;
         }
 
-        Span<byte> quoted = [(byte)'"', .. statement.ServerName, (byte)'"'];
+        Span<byte> quoted = [(byte)'"', .. request.Statement is { } statement ? statement.ServerName : PreparedStatement.NoSuchName, (byte)'"'];
         var at = body.IndexOf(quoted);
         if (at < 0)
         {

@@ -234,7 +234,7 @@ internal sealed class RequestTranslator(ClientSession client)
 
         server.Conversation.Ask(new PendingRequest
         {
-            Kind = RequestKind.Bind, Statement = statement, ClientName = statement is null || name.IsEmpty ? null : ClientStatements.NameOf(name),
+            Kind = RequestKind.Bind, Statement = statement, ClientName = NameForErrors(statement, name),
         });
         Span<byte> header = stackalloc byte[MessageReader.HeaderSize];
         header[0] = FrontendMessage.Bind;
@@ -257,7 +257,7 @@ internal sealed class RequestTranslator(ClientSession client)
         var statement = Resolve(server, name);
         server.Conversation.Ask(new PendingRequest
         {
-            Kind = RequestKind.DescribeStatement, Statement = statement, ClientName = statement is null || name.IsEmpty ? null : ClientStatements.NameOf(name),
+            Kind = RequestKind.DescribeStatement, Statement = statement, ClientName = NameForErrors(statement, name),
         });
         server.Requests.Begin(FrontendMessage.Describe).Byte(what).CString(ServerNameOf(statement, name)).End();
     }
@@ -428,6 +428,10 @@ internal sealed class RequestTranslator(ClientSession client)
             statement.WriteParse(server.Requests);
         }
     }
+
+    // The server's error names the statement as the server knows it.
+    private static string? NameForErrors(PreparedStatement? statement, ReadOnlySpan<byte> name) =>
+        !name.IsEmpty && (statement is not null || name.StartsWith(PreparedStatement.NamePrefix)) ? ClientStatements.NameOf(name) : null;
 
     // A name that the client has not given passes as it is, for SQL's PREPARE; but never as one of ours.
     private static ReadOnlySpan<byte> ServerNameOf(PreparedStatement? statement, ReadOnlySpan<byte> name) =>

@@ -1,0 +1,36 @@
+using System.Collections.Concurrent;
+using Shared.Pooling.Postgres.Sessions;
+
+namespace Shared.Pooling.Tests.Postgres;
+
+/// <summary>Keeps what happens in pools.</summary>
+internal sealed class PoolEvents : IPoolEvents
+{
+    /// <summary>Why server connections were closed.</summary>
+    public ConcurrentQueue<string> Closed { get; } = new();
+
+    /// <summary>How many server connections were opened.</summary>
+    public int Opened => _opened;
+
+    private int _opened;
+
+    public void ClientConnected(string pool, string user, string remote, int id)
+    {
+    }
+
+    public void ClientEnded(string pool, string user, int id, long requests, TimeSpan duration, string reason)
+    {
+    }
+
+    public void ClientRefused(string remote, string reason)
+    {
+    }
+
+    public void ServerOpened(string pool, int processId) => Interlocked.Increment(ref _opened);
+
+    public void ServerClosed(string pool, int processId, string reason) => Closed.Enqueue(reason);
+
+    public void CancelFailed(string pool, int processId, string reason)
+    {
+    }
+}

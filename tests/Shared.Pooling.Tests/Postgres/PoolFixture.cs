@@ -1,0 +1,69 @@
+using Shared.Pooling.Pools;
+using Shared.Pooling.Postgres;
+using Shared.Pooling.Postgres.Authentication;
+using Shared.Pooling.Postgres.Clients;
+using Shared.Pooling.Postgres.Origins;
+using Shared.Pooling.Postgres.Sessions;
+using Shared.Pooling.Tests.Postgres;
+using Shared.Streams.Dialing;
+using Tunnel.Testing;
+
+[assembly: AssemblyFixture(typeof(PoolFixture))]
+
+namespace Shared.Pooling.Tests.Postgres;
+
+/// <summary>A real PostgreSQL, and poolers in this process before it.</summary>
+public sealed class PoolFixture : IAsyncLifetime
+{
+    public const string Password = "correct horse";
+
+    public PostgresServer Server { get; private set; } = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        Server = await PostgresServer.StartAsync();
+        (await Server.RunAsync("psql", "-qc", """
+            create table items (id int primary key, name text);
+            insert into items select i, 'item ' || i from generate_series(1, 100) i;
+            create schema other;
+            create table other.items (id int primary key, price numeric);
+            insert into other.items values (1, 9.5);
+            create role reader;
+            grant select on items to reader;
+            create function fails() returns int language plpgsql as 'begin raise exception ''failed on purpose''; end';
+            """)).EnsureSuccess();
+    }
+
+    public ValueTask DisposeAsync() => Server.DisposeAsync();
+
+    /// <summary>A pooler whose one pool is "postgres"; its user app has <see cref="Password"/>.</summary>
+    internal PostgresPooler StartPooler(int max, PoolMode mode = PoolMode.Transaction, PostgresPoolOptions? options = null, PoolEvents? events = null) => new(
+        new Dictionary<string, PooledOrigin>
+        {
+            ["postgres"] = new(Origin, (options ?? new PostgresPoolOptions()) with
+            {
+                Mode = mode,
+                Connections = new PoolOptions { Max = max, WaitTimeout = TimeSpan.FromSeconds(20) },
+            }),
+        },
+        new FixedCredentials(),
+        new HandshakeOptions(),
+        maxConnections: 0,
+        events ?? new PoolEvents(),
+        TimeProvider.System);
+
+    internal OriginOptions Origin => new()
+    {
+        Dialer = new UnixDialer(Server.SocketPath, TimeSpan.FromSeconds(10), TimeProvider.System),
+        Database = "postgres",
+        User = "postgres",
+        IsLocal = true,
+    };
+
+    private sealed class FixedCredentials : IClientCredentials
+    {
+        private readonly ClientCredential _app = new(ScramVerifier.Create(Password));
+
+        public ValueTask<ClientCredential?> FindAsync(string user, string database, CancellationToken cancellationToken) => new(user == "app" ? _app : null);
+    }
+}
