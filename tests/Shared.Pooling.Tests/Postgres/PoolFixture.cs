@@ -52,6 +52,9 @@ public sealed class PoolFixture : IAsyncLifetime
         events ?? new PoolEvents(),
         TimeProvider.System);
 
+    /// <summary>Asks PostgreSQL itself.</summary>
+    internal async Task<string> ScalarAsync(string sql) => (await Server.RunAsync("psql", "-Atc", sql)).EnsureSuccess().Output.Trim();
+
     internal OriginOptions Origin => new()
     {
         Dialer = new UnixDialer(Server.SocketPath, TimeSpan.FromSeconds(10), TimeProvider.System),

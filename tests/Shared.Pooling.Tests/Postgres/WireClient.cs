@@ -40,6 +40,15 @@ internal sealed class WireClient : IAsyncDisposable
         return connected;
     }
 
+    /// <summary>Connects to the pooler without a password.</summary>
+    public static async Task<WireClient> ConnectTrustedAsync(PostgresPooler pooler, params (string Name, string Value)[] settings)
+    {
+        var (client, server) = MemoryDuplexStream.CreatePair();
+        var connected = new WireClient(client, pooler.ServeAsync(server, "test", trusted: true, Cancelled));
+        await connected.LogInAsync("app", PoolFixture.Password, settings);
+        return connected;
+    }
+
     /// <summary>Connects to PostgreSQL itself.</summary>
     public static async Task<WireClient> ConnectDirectlyAsync(PoolFixture fixture, params (string Name, string Value)[] settings)
     {
@@ -95,6 +104,9 @@ internal sealed class WireClient : IAsyncDisposable
             return "aborted";
         }
     }
+
+    /// <summary>Vanishes without a word.</summary>
+    public void Abort() => Stream.Abort(StreamAbort.Reset);
 
     public async ValueTask DisposeAsync()
     {
