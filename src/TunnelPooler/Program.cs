@@ -5,6 +5,7 @@ using TunnelPooler;
 var root = new RootCommand("tunnel-pooler: the application's side of a tunnel")
 {
     RunCommand.Create(),
+    CheckCommand.Create(),
     ForwardCommand.Create(),
 };
 return await ProgramRunner.RunAsync(root, args);

@@ -5,6 +5,7 @@ using Shared.Hosting.CommandLine;
 using Shared.Hosting.Configuration;
 using Shared.Hosting.Lifetime;
 using Shared.Hosting.Logging;
+using Shared.Pooling.Postgres;
 using TunnelPooler.Pooling;
 
 namespace TunnelPooler;
@@ -37,7 +38,23 @@ internal static class RunCommand
         var settings = PoolerSettings.From(options, TimeProvider.System);
         using var signals = new ProcessSignals();
         using var loggers = ProgramLog.Create(options.Log);
+        if (settings.RequireReachable)
+        {
+            await RequireReachableAsync(settings);
+        }
+
         await new PoolerServer(settings, TimeProvider.System, loggers.CreateLogger<PoolerServer>()).RunAsync(signals);
         return ExitCodes.Success;
+    }
+
+    private static async Task RequireReachableAsync(PoolerSettings settings)
+    {
+        await foreach (var report in OriginReports.RunAsync(settings.Pools, TimeProvider.System, CancellationToken.None))
+        {
+            if (!report.IsReachable)
+            {
+                throw new IOException($"Pool {report.Pool} cannot be reached at {report.Hop}: {report.Failure} {report.Hint}");
+            }
+        }
     }
 }

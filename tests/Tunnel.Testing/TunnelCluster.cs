@@ -12,6 +12,12 @@ public sealed class TunnelCluster : IAsyncDisposable
     /// <summary>The tunnel of every cluster.</summary>
     public const string Tunnel = "vpc";
 
+    /// <summary>Who may use every pooler, and its console.</summary>
+    public const string PoolerUser = "app";
+
+    /// <summary>His password.</summary>
+    public const string PoolerPassword = "open sesame";
+
     private readonly List<ProgramProcess> _started = [];
     private readonly Dictionary<string, string> _targets = [];
 
@@ -130,6 +136,34 @@ public sealed class TunnelCluster : IAsyncDisposable
         }
 
         return (forwarder, bound);
+    }
+
+    /// <summary>Starts a pooler with one pool, "postgres", whose origin is a service.</summary>
+    /// <param name="service">The service.</param>
+    /// <param name="pool">Further keys of the pool.</param>
+    /// <returns>It, and the address it listens on.</returns>
+    public async Task<(ProgramProcess Process, IPEndPoint Address)> StartPoolerAsync(string service, IReadOnlyDictionary<string, object>? pool = null)
+    {
+        var file = Path.Combine(Directory, $"pooler-{_started.Count}.json");
+        await File.WriteAllTextAsync(file, JsonSerializer.Serialize(new Dictionary<string, object>
+        {
+            ["Listen"] = new List<string> { "127.0.0.1:0" },
+            ["Users"] = new Dictionary<string, object> { [PoolerUser] = new { Password = PoolerPassword } },
+            ["Admins"] = new List<string> { PoolerUser },
+            ["GraceSeconds"] = 5,
+            ["Pools"] = new Dictionary<string, object>
+            {
+                ["postgres"] = new Dictionary<string, object>(pool ?? new Dictionary<string, object>())
+                {
+                    ["Origin"] = $"tunnel://{HostnameOf(service)}:{Port}",
+                    ["User"] = "postgres",
+                    ["Token"] = new { File = ApplicationToken },
+                    ["IngressCaFile"] = CaFile,
+                },
+            },
+        }));
+        var pooler = Track(ProgramProcess.Start("tunnel-pooler", ["run", "--config", file, "--log-format", "json"]));
+        return (pooler, IPEndPoint.Parse((await pooler.WaitForAsync("PoolerListening"))["Address"]));
     }
 
     /// <summary>The address of the ingress's own listener for a service.</summary>

@@ -1,4 +1,5 @@
 using Shared.Pooling.Pools;
+using Shared.Pooling.Postgres.Administration;
 using Shared.Pooling.Postgres.Clients;
 using Shared.Pooling.Postgres.Origins;
 using Shared.Pooling.Postgres.Sessions;
@@ -18,20 +19,21 @@ public sealed class PostgresPooler : IAsyncDisposable
     /// <summary>Creates the pools; their first connections are opened at once.</summary>
     /// <param name="pools">By name.</param>
     /// <param name="credentials">Who may connect.</param>
+    /// <param name="administrators">Which of them may use the console: the database "pooler".</param>
     /// <param name="handshake">How.</param>
     /// <param name="maxConnections">How many connections all pools may have together; 0 without a limit.</param>
     /// <param name="events">The log.</param>
     /// <param name="time">The clock.</param>
     public PostgresPooler(
-        IReadOnlyDictionary<string, PooledOrigin> pools, IClientCredentials credentials, HandshakeOptions handshake, int maxConnections,
-        IPoolEvents events, TimeProvider time)
+        IReadOnlyDictionary<string, PooledOrigin> pools, IClientCredentials credentials, IReadOnlySet<string> administrators,
+        HandshakeOptions handshake, int maxConnections, IPoolEvents events, TimeProvider time)
     {
         var budget = maxConnections > 0 ? new ConnectionBudget(maxConnections) : null;
         _pools = pools.ToDictionary(
             static pool => pool.Key,
             pool => new PostgresPool(pool.Key, new OriginConnector(pool.Value.Origin, time), pool.Value.Pool, budget, events, time),
             StringComparer.Ordinal);
-        _frontend = new PostgresFrontend(new Directory(_pools), credentials, handshake, events, time);
+        _frontend = new PostgresFrontend(new Directory(_pools), new AdminConsole(new ConsoleCommands(_pools), administrators), credentials, handshake, events, time);
     }
 
     /// <summary>How many clients are served.</summary>

@@ -18,6 +18,12 @@ internal sealed class PoolerOptions
     /// <summary>Who may connect, by name.</summary>
     public Dictionary<string, PoolerUserOptions> Users { get; set; } = [];
 
+    /// <summary>Which users may use the console: the database "pooler".</summary>
+    public List<string> Admins { get; set; } = [];
+
+    /// <summary>True when the pooler does not start while one of its databases cannot be reached.</summary>
+    public bool RequireReachable { get; set; }
+
     /// <summary>True when whoever can open the Unix socket needs no password.</summary>
     public bool TrustUnixSockets { get; set; }
 

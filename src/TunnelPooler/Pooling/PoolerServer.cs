@@ -18,7 +18,7 @@ internal sealed class PoolerServer(PoolerSettings settings, TimeProvider time, I
     {
         using var cut = new CancellationTokenSource();
         await using var pooler = new PostgresPooler(
-            settings.Pools, settings.Users, settings.Handshake, settings.MaxConnections, new PoolEventLog(logger), time);
+            settings.Pools, settings.Users, settings.Administrators, settings.Handshake, settings.MaxConnections, new PoolEventLog(logger), time);
         var listeners = new ListenerSet<ListenAddress>(
             static address => address,
             (address, accepted, _) => pooler.ServeAsync(accepted.Stream, accepted.Remote, settings.TrustUnixSockets && address.UnixPath is not null, cut.Token),

@@ -17,9 +17,13 @@ internal sealed record PoolerSettings
 
     public required IClientCredentials Users { get; init; }
 
+    public required IReadOnlySet<string> Administrators { get; init; }
+
     public required HandshakeOptions Handshake { get; init; }
 
     public required bool TrustUnixSockets { get; init; }
+
+    public required bool RequireReachable { get; init; }
 
     public required int MaxConnections { get; init; }
 
@@ -45,6 +49,8 @@ internal sealed record PoolerSettings
                 ? options.Pools.ToDictionary(static pool => pool.Key, pool => PoolSettings.From(pool.Key, pool.Value, time), StringComparer.Ordinal)
                 : throw new ConfigurationException("Pools", "There is no pool. Write one in the configuration file; docs/pooling.md begins with one."),
             Users = new ConfiguredUsers(options.Users),
+            Administrators = options.Admins.ToHashSet(StringComparer.Ordinal),
+            RequireReachable = options.RequireReachable,
             Handshake = handshake,
             TrustUnixSockets = options.TrustUnixSockets,
             MaxConnections = SettingChecks.Within("MaxConnections", options.MaxConnections, 0, 100_000),

@@ -37,16 +37,19 @@ public sealed class PoolFixture : IAsyncLifetime
     public ValueTask DisposeAsync() => Server.DisposeAsync();
 
     /// <summary>A pooler whose one pool is "postgres"; its user app has <see cref="Password"/>.</summary>
-    internal PostgresPooler StartPooler(int max, PoolMode mode = PoolMode.Transaction, PostgresPoolOptions? options = null, PoolEvents? events = null) => new(
+    internal PostgresPooler StartPooler(
+        int max, PoolMode mode = PoolMode.Transaction, PostgresPoolOptions? options = null, PoolEvents? events = null, OriginOptions? origin = null,
+        TimeSpan? waitTimeout = null) => new(
         new Dictionary<string, PooledOrigin>
         {
-            ["postgres"] = new(Origin, (options ?? new PostgresPoolOptions()) with
+            ["postgres"] = new(origin ?? Origin, (options ?? new PostgresPoolOptions()) with
             {
                 Mode = mode,
-                Connections = new PoolOptions { Max = max, WaitTimeout = TimeSpan.FromSeconds(20) },
+                Connections = new PoolOptions { Max = max, WaitTimeout = waitTimeout ?? TimeSpan.FromSeconds(20) },
             }),
         },
         new FixedCredentials(),
+        new HashSet<string> { "app" },
         new HandshakeOptions(),
         maxConnections: 0,
         events ?? new PoolEvents(),

@@ -32,28 +32,23 @@ internal sealed class WireClient : IAsyncDisposable
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
     /// <summary>Connects to the pooler.</summary>
-    public static async Task<WireClient> ConnectAsync(PostgresPooler pooler, params (string Name, string Value)[] settings)
-    {
-        var (client, server) = MemoryDuplexStream.CreatePair();
-        var connected = new WireClient(client, pooler.ServeAsync(server, "test", trusted: false, Cancelled));
-        await connected.LogInAsync("app", PoolFixture.Password, settings);
-        return connected;
-    }
+    public static Task<WireClient> ConnectAsync(PostgresPooler pooler, params (string Name, string Value)[] settings) =>
+        ConnectAsAsync(pooler, "app", PoolFixture.Password, "postgres", settings);
+
+    /// <summary>Connects to the pooler as anybody.</summary>
+    public static Task<WireClient> ConnectAsAsync(
+        PostgresPooler pooler, string user, string password, string database, params (string Name, string Value)[] settings) =>
+        ConnectAsync(pooler, trusted: false, user, password, database, settings);
 
     /// <summary>Connects to the pooler without a password.</summary>
-    public static async Task<WireClient> ConnectTrustedAsync(PostgresPooler pooler, params (string Name, string Value)[] settings)
-    {
-        var (client, server) = MemoryDuplexStream.CreatePair();
-        var connected = new WireClient(client, pooler.ServeAsync(server, "test", trusted: true, Cancelled));
-        await connected.LogInAsync("app", PoolFixture.Password, settings);
-        return connected;
-    }
+    public static Task<WireClient> ConnectTrustedAsync(PostgresPooler pooler, params (string Name, string Value)[] settings) =>
+        ConnectAsync(pooler, trusted: true, "app", PoolFixture.Password, "postgres", settings);
 
     /// <summary>Connects to PostgreSQL itself.</summary>
     public static async Task<WireClient> ConnectDirectlyAsync(PoolFixture fixture, params (string Name, string Value)[] settings)
     {
         var connected = new WireClient(await fixture.Origin.Dialer.DialAsync(Cancelled), Task.CompletedTask);
-        await connected.LogInAsync("postgres", PoolFixture.Password, settings);
+        await connected.LogInAsync("postgres", PoolFixture.Password, "postgres", settings);
         return connected;
     }
 
@@ -115,10 +110,27 @@ internal sealed class WireClient : IAsyncDisposable
         await _serving.WaitAsync(Patience, CancellationToken.None);
     }
 
-    private async Task LogInAsync(string user, string password, (string Name, string Value)[] settings)
+    private static async Task<WireClient> ConnectAsync(
+        PostgresPooler pooler, bool trusted, string user, string password, string database, (string Name, string Value)[] settings)
+    {
+        var (client, server) = MemoryDuplexStream.CreatePair();
+        var connected = new WireClient(client, pooler.ServeAsync(server, "test", trusted, Cancelled));
+        try
+        {
+            await connected.LogInAsync(user, password, database, settings);
+            return connected;
+        }
+        catch
+        {
+            await connected.DisposeAsync();
+            throw;
+        }
+    }
+
+    private async Task LogInAsync(string user, string password, string database, (string Name, string Value)[] settings)
     {
         using var writer = new MessageWriter();
-        writer.BeginUntyped().Int32(3 << 16).CString("user").CString(user).CString("database").CString("postgres");
+        writer.BeginUntyped().Int32(3 << 16).CString("user").CString(user).CString("database").CString(database);
         foreach (var (name, value) in settings)
         {
             writer.CString(name).CString(value);

@@ -99,7 +99,7 @@ internal sealed class OriginConnector(OriginOptions options, TimeProvider time)
     private OriginException? Explain(Exception exception, CancellationToken caller) => exception switch
     {
         OriginException known => known,
-        DialException dial => new(dial.Hop.ToWire(), SqlState.UnableToConnect, dial.Message, "The message names the hop.", dial),
+        DialException dial => new(dial.Hop.ToWire(), SqlState.UnableToConnect, dial.Message, hint: null, dial),
         OperationCanceledException when !caller.IsCancellationRequested => new(
             "origin", SqlState.UnableToConnect, $"{Options.Dialer} did not finish the login within {Options.ConnectTimeout.TotalSeconds:0.#} s",
             "Is that a PostgreSQL, and not overloaded?", exception),

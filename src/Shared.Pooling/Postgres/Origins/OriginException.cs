@@ -5,7 +5,7 @@ namespace Shared.Pooling.Postgres.Origins;
 /// <summary>The origin could not be logged in to. The message names the hop and says what to do; it holds no secret.</summary>
 internal sealed class OriginException : IOException
 {
-    public OriginException(string hop, string sqlState, string message, string hint, Exception? innerException = null)
+    public OriginException(string hop, string sqlState, string message, string? hint, Exception? innerException = null)
         : base(message, innerException)
     {
         (Hop, SqlState, Hint) = (hop, sqlState, hint);
@@ -17,8 +17,8 @@ internal sealed class OriginException : IOException
     /// <summary>The SQLSTATE that a client is told.</summary>
     public string SqlState { get; }
 
-    /// <summary>What to do.</summary>
-    public string Hint { get; }
+    /// <summary>What to do; null where the message says it.</summary>
+    public string? Hint { get; }
 
     /// <summary>The origin has refused the login.</summary>
     public static OriginException Refused(PostgresError error, string user, string database) => error.Code switch

@@ -383,27 +383,50 @@ internal sealed class ClientSession : IConversationClient, IDisposable
             _isWaiting = true;
         }
 
+        FlushInBackground();
+        ServerSession? server = null;
+        var canceled = false;
         try
         {
-            await Output.FlushAsync(_ending.Token);
-            return await acquiring;
+            server = await acquiring;
         }
-        catch (OperationCanceledException) when (!_ending.IsCancellationRequested)
+        catch (OperationCanceledException)
         {
-            lock (_waitGate)
-            {
-                _wait.Dispose();
-                _wait = CancellationTokenSource.CreateLinkedTokenSource(_ending.Token);
-            }
-
-            throw new ServerUnavailableException(PostgresError.Error(SqlState.QueryCanceled, "canceling statement due to user request"));
+            // Told below, as when the request to cancel comes just after the connection.
         }
         finally
         {
-            lock (_waitGate)
+            canceled = StopWaiting();
+        }
+
+        if (!canceled && server is not null)
+        {
+            return server;
+        }
+
+        if (server is not null)
+        {
+            Pool.Released(server);
+        }
+
+        _ending.Token.ThrowIfCancellationRequested();
+        throw new ServerUnavailableException(PostgresError.Error(SqlState.QueryCanceled, "canceling statement due to user request"));
+    }
+
+    /// <returns>True when the wait was canceled; the next one begins anew.</returns>
+    private bool StopWaiting()
+    {
+        lock (_waitGate)
+        {
+            _isWaiting = false;
+            if (!_wait.IsCancellationRequested)
             {
-                _isWaiting = false;
+                return false;
             }
+
+            _wait.Dispose();
+            _wait = CancellationTokenSource.CreateLinkedTokenSource(_ending.Token);
+            return true;
         }
     }
 
@@ -415,7 +438,7 @@ internal sealed class ClientSession : IConversationClient, IDisposable
             if (Server is { } server)
             {
                 using var patience = new CancellationTokenSource(Pool.Options.CancelTimeout, Pool.Time);
-                await server.LeaveAsync(this, reset: KeepsServer, patience.Token);
+                await LeaveServerAsync(server, patience.Token);
             }
         }
         finally
@@ -424,6 +447,18 @@ internal sealed class ClientSession : IConversationClient, IDisposable
             Output.Dispose();
             _reader.Dispose();
             await _reader.Stream.DisposeAsync();
+        }
+    }
+
+    private async Task LeaveServerAsync(ServerSession server, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await server.LeaveAsync(this, reset: KeepsServer, cancellationToken);
+        }
+        catch (Exception exception) when (exception is IOException or OperationCanceledException)
+        {
+            server.Break($"it could not be cleaned up: {exception.Message}");
         }
     }
 

@@ -1,3 +1,4 @@
+using Shared.Pooling.Postgres.Administration;
 using Shared.Pooling.Postgres.Clients;
 using Shared.Pooling.Postgres.Protocol;
 using Shared.Streams;
@@ -9,12 +10,13 @@ namespace Shared.Pooling.Postgres.Sessions;
 /// First stop of a request: here. Next stop: <see cref="ClientSession"/>.
 /// </summary>
 /// <param name="pools">Where clients belong.</param>
+/// <param name="console">The database of the pooler's own.</param>
 /// <param name="credentials">Who they are.</param>
 /// <param name="options">How they may connect.</param>
 /// <param name="events">The log.</param>
 /// <param name="time">The clock.</param>
 internal sealed class PostgresFrontend(
-    IPoolDirectory pools, IClientCredentials credentials, HandshakeOptions options, IPoolEvents events, TimeProvider time)
+    IPoolDirectory pools, AdminConsole console, IClientCredentials credentials, HandshakeOptions options, IPoolEvents events, TimeProvider time)
 {
     private static readonly TimeSpan FarewellTimeout = TimeSpan.FromSeconds(5);
 
@@ -44,6 +46,13 @@ internal sealed class PostgresFrontend(
             if (!trusted)
             {
                 await _authentication.RunAsync(startup!, limit.Token);
+            }
+
+            if (startup!.Database == AdminConsole.Database)
+            {
+                await console.ServeAsync(startup, cut);
+                await CloseAsync(reader);
+                return;
             }
 
             var pool = pools.Find(startup!) ?? throw new HandshakeRefusedException(PostgresError.Fatal(

@@ -23,6 +23,8 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly IPoolEvents _events;
     private readonly Task _sweeping;
+    private long _requests;
+    private long _transactions;
 
     public PostgresPool(string name, OriginConnector connector, PostgresPoolOptions options, ConnectionBudget? budget, IPoolEvents events, TimeProvider time)
     {
@@ -49,6 +51,22 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
 
     /// <summary>How many clients it has.</summary>
     public int ClientCount => _clients.Count;
+
+    /// <summary>How many requests and transactions its clients have sent since the start.</summary>
+    public (long Requests, long Transactions) Totals => (
+        Volatile.Read(ref _requests) + _clients.Values.Sum(static client => client.Activity.Requests),
+        Volatile.Read(ref _transactions) + _clients.Values.Sum(static client => client.Activity.Transactions));
+
+    /// <summary>Disconnects all clients and closes all connections.</summary>
+    public void Kill()
+    {
+        foreach (var client in _clients.Values)
+        {
+            client.End(PostgresError.Fatal(SqlState.AdminShutdown, "terminating connection due to administrator command"));
+        }
+
+        _connections.Reconnect();
+    }
 
     /// <summary>Its clients.</summary>
     public IEnumerable<ClientSession> Clients => _clients.Values;
@@ -93,6 +111,8 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
         finally
         {
             _clients.TryRemove(client.Identity.Id, out _);
+            Interlocked.Add(ref _requests, client.Activity.Requests);
+            Interlocked.Add(ref _transactions, client.Activity.Transactions);
             _events.ClientEnded(
                 Name, client.Identity.User, client.Identity.Id, client.Activity.Requests, Time.GetUtcNow() - client.Activity.Connected, client.EndReason);
         }

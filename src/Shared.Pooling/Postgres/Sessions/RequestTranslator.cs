@@ -234,7 +234,9 @@ internal sealed class RequestTranslator(ClientSession client)
 
         server.Conversation.Ask(new PendingRequest
         {
-            Kind = RequestKind.Bind, Statement = statement, ClientName = NameForErrors(statement, name),
+            Kind = RequestKind.Bind,
+            Statement = statement,
+            ClientName = NameForErrors(statement, name),
         });
         Span<byte> header = stackalloc byte[MessageReader.HeaderSize];
         header[0] = FrontendMessage.Bind;
@@ -257,7 +259,9 @@ internal sealed class RequestTranslator(ClientSession client)
         var statement = Resolve(server, name);
         server.Conversation.Ask(new PendingRequest
         {
-            Kind = RequestKind.DescribeStatement, Statement = statement, ClientName = NameForErrors(statement, name),
+            Kind = RequestKind.DescribeStatement,
+            Statement = statement,
+            ClientName = NameForErrors(statement, name),
         });
         server.Requests.Begin(FrontendMessage.Describe).Byte(what).CString(ServerNameOf(statement, name)).End();
     }
@@ -403,7 +407,10 @@ internal sealed class RequestTranslator(ClientSession client)
 
         server.Conversation.Ask(new PendingRequest
         {
-            Kind = RequestKind.Parse, Injected = clientName is null, Statement = statement, ClientName = clientName,
+            Kind = RequestKind.Parse,
+            Injected = clientName is null,
+            Statement = statement,
+            ClientName = clientName,
         });
         statement.WriteParse(server.Requests);
     }

@@ -128,8 +128,9 @@ internal sealed class ServerSession : IPooledConnection
                 await DeliverAsync();
             }
         }
-        catch (Exception exception) when (exception is IOException or OperationCanceledException)
+        catch (Exception exception)
         {
+            // Whatever it is, nobody can be sure of this connection any more; the reason is in the log.
             reason = exception.Message;
         }
 

@@ -1,0 +1,307 @@
+using System.Diagnostics;
+using System.Globalization;
+using Shared.Pooling.Postgres;
+using Shared.Pooling.Postgres.Protocol;
+using Shared.Pooling.Postgres.Sessions;
+using Shared.Streams.Memory;
+
+namespace Shared.Pooling.Tests.Postgres;
+
+/// <summary>What clients of a pool can rely on besides the answers themselves.</summary>
+public sealed class SessionTests(PoolFixture fixture)
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Many_clients_share_few_connections()
+    {
+        var events = new PoolEvents();
+        await using var pooler = fixture.StartPooler(max: 3, events: events);
+
+        await Task.WhenAll(Enumerable.Range(0, 40).Select(async number =>
+        {
+            await using var client = await WireClient.ConnectTrustedAsync(pooler, ("app.number", number.ToString(CultureInfo.InvariantCulture)));
+            for (var round = 0; round < 50; round++)
+            {
+                Assert.Equal($"{number}", await client.ScalarAsync("show app.number"));
+                var answers = await client.AskAsync(1, Ask.Parse("", "select $1::int + 1"), Ask.Bind("", "", $"{round}"), Ask.Execute(), Ask.Sync());
+                Assert.Contains($"D {round + 1}", answers);
+            }
+        }));
+
+        Assert.Equal(3, events.Opened);
+        Assert.Empty(events.Closed);
+    }
+
+    [Fact]
+    public async Task Prepared_statements_of_many_clients_are_the_clients_own()
+    {
+        await using var pooler = fixture.StartPooler(max: 2, options: new PostgresPoolOptions { PreparedStatements = 3 });
+
+        await Task.WhenAll(Enumerable.Range(0, 20).Select(async number =>
+        {
+            await using var client = await WireClient.ConnectTrustedAsync(pooler);
+            for (var name = 0; name < 5; name++)
+            {
+                await client.AskAsync(1, Ask.Parse($"s{name}", $"select {(number % 4 * 10) + name}"), Ask.Sync());
+            }
+
+            for (var round = 0; round < 60; round++)
+            {
+                var answers = await client.AskAsync(1, Ask.Bind("", $"s{round % 5}"), Ask.Execute(), Ask.Sync());
+                Assert.Equal(["2 ", $"D {(number % 4 * 10) + (round % 5)}", "C SELECT 1", "Z I"], answers);
+            }
+        }));
+    }
+
+    [Fact]
+    public async Task Wrong_password_unknown_user_and_unknown_database_are_refused()
+    {
+        await using var pooler = fixture.StartPooler(max: 1);
+
+        Assert.Equal("E FATAL 28P01 password authentication failed for user \"app\"", await RefusalAsync(pooler, "app", "wrong", "postgres"));
+        Assert.Equal("E FATAL 28P01 password authentication failed for user \"nobody\"", await RefusalAsync(pooler, "nobody", PoolFixture.Password, "postgres"));
+        Assert.Equal("E FATAL 28P01 password authentication failed for user \"nobody\"", await RefusalAsync(pooler, "nobody", "wrong", "nowhere"));
+        Assert.Equal("E FATAL 3D000 no pool is configured for database \"nowhere\"", await RefusalAsync(pooler, "app", PoolFixture.Password, "nowhere"));
+    }
+
+    [Fact]
+    public async Task Startup_setting_that_the_server_refuses_is_refused()
+    {
+        await using var pooler = fixture.StartPooler(max: 1);
+
+        var exception = await Assert.ThrowsAsync<InvalidOperationException>(() => WireClient.ConnectAsync(pooler, ("work_mem", "lots")));
+
+        Assert.Contains("22023 invalid value for parameter \"work_mem\"", exception.Message, StringComparison.Ordinal);
+        await using var client = await WireClient.ConnectAsync(pooler, ("work_mem", "5MB"), ("options", "-c app.y=a\\ b --app.z=1"));
+        Assert.Equal("5MB", await client.ScalarAsync("show work_mem"));
+        Assert.Equal("a b", await client.ScalarAsync("show app.y"));
+        Assert.Equal("1", await client.ScalarAsync("show app.z"));
+    }
+
+    [Fact]
+    public async Task Reported_parameters_are_those_of_the_clients_settings()
+    {
+        await using var pooler = fixture.StartPooler(max: 1);
+        await using var direct = await WireClient.ConnectDirectlyAsync(fixture, ("timezone", "utc"), ("datestyle", "german"), ("application_name", "me"));
+        await using var first = await WireClient.ConnectTrustedAsync(pooler, ("timezone", "utc"), ("datestyle", "german"), ("application_name", "me"));
+        await using var second = await WireClient.ConnectTrustedAsync(pooler, ("timezone", "utc"), ("datestyle", "german"), ("application_name", "me"));
+
+        Assert.Equal(direct.Parameters, first.Parameters);
+        Assert.Equal(direct.Parameters, second.Parameters);
+    }
+
+    [Fact]
+    public async Task Cancel_hits_the_query_of_its_client_only()
+    {
+        await using var pooler = fixture.StartPooler(max: 4);
+        await using var sleeper = await WireClient.ConnectTrustedAsync(pooler);
+        await using var other = await WireClient.ConnectTrustedAsync(pooler);
+        await sleeper.SendAsync(Ask.Query("select pg_sleep(60)"));
+        await other.SendAsync(Ask.Query("select pg_sleep(1), 'undisturbed'"));
+
+        await CancelAsync(pooler, sleeper.ProcessId, [1, 2, 3, 4]);
+        await WaitUntilAsync(async () => await fixture.ScalarAsync("select count(*) from pg_stat_activity where query like 'select pg_sleep(60)%'") == "1");
+        await CancelAsync(pooler, sleeper.ProcessId, sleeper.CancelKey);
+
+        Assert.Equal(["E ERROR 57014 canceling statement due to user request", "Z I"], (await sleeper.ReadUntilAsync(static line => line[0] == 'Z'))[^2..]);
+        Assert.Contains("D ,undisturbed", await other.ReadUntilAsync(static line => line[0] == 'Z'));
+        Assert.Equal("1", await sleeper.ScalarAsync("select 1"));
+    }
+
+    [Fact]
+    public async Task Cancels_never_hit_the_next_client_of_a_connection()
+    {
+        await using var pooler = fixture.StartPooler(max: 1);
+        await using var canceled = await WireClient.ConnectTrustedAsync(pooler);
+        await using var innocent = await WireClient.ConnectTrustedAsync(pooler);
+
+        for (var round = 0; round < 200; round++)
+        {
+            await canceled.SendAsync(Ask.Query("select 1"));
+            var cancel = CancelAsync(pooler, canceled.ProcessId, canceled.CancelKey);
+            await canceled.ReadUntilAsync(static line => line[0] == 'Z');
+            Assert.Equal(["T ?column?:23", "D 2", "C SELECT 1", "Z I"], await innocent.QueryAsync("select 2"));
+            await cancel;
+        }
+    }
+
+    [Fact]
+    public async Task Client_that_waits_for_a_connection_is_canceled_here()
+    {
+        await using var pooler = fixture.StartPooler(max: 1);
+        await using var holder = await WireClient.ConnectTrustedAsync(pooler);
+        await using var waiter = await WireClient.ConnectTrustedAsync(pooler);
+        await holder.QueryAsync("begin");
+        await waiter.SendAsync(Ask.Query("select 1"));
+        await Task.Delay(100, Cancelled);
+
+        await CancelAsync(pooler, waiter.ProcessId, waiter.CancelKey);
+
+        Assert.Equal(["E ERROR 57014 canceling statement due to user request", "Z I"], await waiter.ReadUntilAsync(static line => line[0] == 'Z'));
+        await holder.QueryAsync("rollback");
+        Assert.Equal("1", await waiter.ScalarAsync("select 1"));
+    }
+
+    [Fact]
+    public async Task Who_waits_too_long_for_a_connection_is_told_and_stays()
+    {
+        await using var pooler = fixture.StartPooler(max: 1, waitTimeout: TimeSpan.FromMilliseconds(300));
+        await using var holder = await WireClient.ConnectTrustedAsync(pooler);
+        await using var waiter = await WireClient.ConnectTrustedAsync(pooler);
+        await holder.QueryAsync("begin");
+
+        var simple = await waiter.QueryAsync("select 1");
+        var extended = await waiter.AskAsync(1, Ask.Parse("w", "select 5"), Ask.Bind("", "w"), Ask.Execute(), Ask.Sync());
+
+        Assert.Equal(2, simple.Length);
+        Assert.StartsWith("E ERROR 53300 no connection to the database became free", simple[0], StringComparison.Ordinal);
+        Assert.Equal([simple[0], "Z I"], extended);
+        await holder.QueryAsync("rollback");
+        Assert.Equal("1", await waiter.ScalarAsync("select 1"));
+    }
+
+    [Fact]
+    public async Task Lost_server_connection_ends_its_client_and_nobody_else()
+    {
+        await using var pooler = fixture.StartPooler(max: 2);
+        await using var victim = await WireClient.ConnectTrustedAsync(pooler);
+        await using var other = await WireClient.ConnectTrustedAsync(pooler);
+        await victim.QueryAsync("begin");
+        var process = await victim.ScalarAsync("select pg_backend_pid()");
+
+        await fixture.ScalarAsync($"select pg_terminate_backend({process})");
+
+        Assert.Equal("E FATAL 57P01 terminating connection due to administrator command", await victim.ReadAsync());
+        Assert.Equal("closed", await victim.ReadAsync());
+        Assert.Equal("1", await other.ScalarAsync("select 1"));
+    }
+
+    [Fact]
+    public async Task Idle_server_connection_that_is_lost_is_noticed_by_nobody()
+    {
+        await using var pooler = fixture.StartPooler(max: 1);
+        await using var client = await WireClient.ConnectTrustedAsync(pooler);
+        var process = await client.ScalarAsync("select pg_backend_pid()");
+        await fixture.ScalarAsync($"select pg_terminate_backend({process})");
+        await Task.Delay(200, Cancelled);
+
+        Assert.NotEqual(process, await client.ScalarAsync("select pg_backend_pid()"));
+    }
+
+    [Fact]
+    public async Task Timeouts_have_the_codes_of_PostgreSQL()
+    {
+        await using var pooler = fixture.StartPooler(max: 3, options: new PostgresPoolOptions
+        {
+            QueryTimeout = TimeSpan.FromSeconds(1),
+            IdleTimeout = TimeSpan.FromSeconds(2),
+            IdleInTransactionTimeout = TimeSpan.FromSeconds(1),
+        });
+        await using var slow = await WireClient.ConnectTrustedAsync(pooler);
+        await using var idle = await WireClient.ConnectTrustedAsync(pooler);
+        await using var inTransaction = await WireClient.ConnectTrustedAsync(pooler);
+        await inTransaction.QueryAsync("begin");
+        await slow.SendAsync(Ask.Query("select pg_sleep(60)"));
+
+        Assert.StartsWith("E ERROR 57014", (await slow.ReadUntilAsync(static line => line[0] == 'Z'))[^2], StringComparison.Ordinal);
+        Assert.Equal("E FATAL 25P03 terminating connection due to idle-in-transaction timeout", await inTransaction.ReadAsync());
+        Assert.Equal("E FATAL 57P05 terminating connection due to idle-session timeout", await idle.ReadAsync());
+    }
+
+    [Fact]
+    public async Task Statement_mode_refuses_transaction_blocks()
+    {
+        await using var pooler = fixture.StartPooler(max: 1, PoolMode.Statement);
+        await using var client = await WireClient.ConnectTrustedAsync(pooler);
+
+        Assert.Equal(["E ERROR 0A000 transaction blocks are not allowed in statement pooling mode", "Z I"], await client.QueryAsync("begin"));
+        Assert.Equal("1", await client.ScalarAsync("select 1"));
+    }
+
+    [Fact]
+    public async Task What_the_pool_refuses_fails_like_any_mistake()
+    {
+        await using var pooler = fixture.StartPooler(max: 1, options: new PostgresPoolOptions { Refuse = Pins.Listen | Pins.Temporary });
+        await using var client = await WireClient.ConnectTrustedAsync(pooler);
+
+        Assert.StartsWith("E ERROR 0A000 this pool refuses", (await client.QueryAsync("listen x"))[0], StringComparison.Ordinal);
+        await client.QueryAsync("begin");
+        var answers = await client.AskAsync(1, Ask.Parse("", "create temp table x (i int)"), Ask.Bind("", ""), Ask.Execute(), Ask.Sync());
+        Assert.StartsWith("E ERROR 0A000 this pool refuses", answers[0], StringComparison.Ordinal);
+        Assert.Equal("Z E", answers[^1]);
+        await client.QueryAsync("rollback");
+        Assert.Contains("C CREATE TABLE", await client.QueryAsync("begin; create temp table x (i int) on commit drop; commit"));
+    }
+
+    [Fact]
+    public async Task Client_that_does_not_read_holds_up_nobody_else()
+    {
+        await using var pooler = fixture.StartPooler(max: 2);
+        await using var stuck = await WireClient.ConnectTrustedAsync(pooler);
+        await using var other = await WireClient.ConnectTrustedAsync(pooler);
+        await stuck.SendAsync(Ask.Query("select repeat('x', 1000) from generate_series(1, 100000)"));
+
+        for (var i = 0; i < 100; i++)
+        {
+            Assert.Equal("1", await other.ScalarAsync("select 1"));
+        }
+
+        var rows = (await stuck.ReadUntilAsync(static line => line[0] == 'Z')).Count(static line => line[0] == 'D');
+        Assert.Equal(100_000, rows);
+    }
+
+    [Fact]
+    public async Task Origin_that_is_away_is_named_and_healed()
+    {
+        await using var pooler = fixture.StartPooler(max: 1, origin: fixture.Origin with { Database = "comes_later" });
+
+        var before = await Assert.ThrowsAsync<InvalidOperationException>(() => WireClient.ConnectTrustedAsync(pooler));
+        Assert.Contains("FATAL 3D000 the database server has no database \"comes_later\"", before.Message, StringComparison.Ordinal);
+        await fixture.ScalarAsync("create database comes_later");
+
+        var watch = Stopwatch.StartNew();
+        while (true)
+        {
+            try
+            {
+                await using var client = await WireClient.ConnectTrustedAsync(pooler);
+                Assert.Equal("comes_later", await client.ScalarAsync("select current_database()"));
+                return;
+            }
+            catch (InvalidOperationException) when (watch.Elapsed < Patience)
+            {
+                await Task.Delay(100, Cancelled);
+            }
+        }
+    }
+
+    private static async Task<string> RefusalAsync(PostgresPooler pooler, string user, string password, string database)
+    {
+        var exception = await Assert.ThrowsAsync<InvalidOperationException>(() => WireClient.ConnectAsAsync(pooler, user, password, database));
+        return exception.Message;
+    }
+
+    private static async Task CancelAsync(PostgresPooler pooler, int processId, byte[] key)
+    {
+        var (client, server) = MemoryDuplexStream.CreatePair();
+        var serving = pooler.ServeAsync(server, "test", trusted: false, Cancelled);
+        using var request = new MessageWriter();
+        request.BeginUntyped().Int32(80877102).Int32(processId).Bytes(key).End();
+        await client.WriteAsync(request.Written, Cancelled);
+        await serving.WaitAsync(Patience, Cancelled);
+        await client.DisposeAsync();
+    }
+
+    private static async Task WaitUntilAsync(Func<Task<bool>> condition)
+    {
+        var watch = Stopwatch.StartNew();
+        while (!await condition())
+        {
+            Assert.True(watch.Elapsed < Patience, "it never came");
+            await Task.Delay(50, Cancelled);
+        }
+    }
+}
