@@ -1,0 +1,309 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Time.Testing;
+using Shared.Pooling.Pools;
+
+namespace Shared.Pooling.Tests.Pools;
+
+public sealed class ConnectionPoolTests : IAsyncDisposable
+{
+    private readonly FakeTimeProvider _time = new();
+    private readonly ConcurrentBag<Connection> _opened = [];
+    private readonly List<IAsyncDisposable> _pools = [];
+    private Exception? _refusal;
+
+    private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var pool in _pools)
+        {
+            await pool.DisposeAsync();
+        }
+    }
+
+    [Fact]
+    public async Task Who_waits_longest_is_served_first_and_before_the_one_who_gives_back()
+    {
+        var pool = Start(new PoolOptions { Max = 1 });
+        var first = await pool.AcquireAsync(null, Cancelled);
+        var waiting = Enumerable.Range(0, 3).Select(_ => pool.AcquireAsync(null, Cancelled).AsTask()).ToArray();
+
+        pool.Return(first);
+        var again = pool.AcquireAsync(null, Cancelled).AsTask();
+
+        foreach (var waiter in waiting)
+        {
+            Assert.False(again.IsCompleted);
+            pool.Return(await waiter.WaitAsync(TimeSpan.FromSeconds(10), Cancelled));
+        }
+
+        Assert.Same(first, await again);
+    }
+
+    [Fact]
+    public async Task Idle_connection_is_given_without_allocating_and_the_preferred_one_first()
+    {
+        var pool = Start(new PoolOptions { Max = 2 });
+        var (one, two) = (await pool.AcquireAsync(null, Cancelled), await pool.AcquireAsync(null, Cancelled));
+        pool.Return(one);
+        pool.Return(two);
+        Assert.Same(one, await pool.AcquireAsync(one, Cancelled));
+        pool.Return(one);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+
+        for (var i = 0; i < 1000; i++)
+        {
+            pool.Return(await pool.AcquireAsync(two, Cancelled));
+        }
+
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 200);
+    }
+
+    [Fact]
+    public async Task Wait_ends_in_time_and_loses_no_connection()
+    {
+        var pool = Start(new PoolOptions { Max = 1, WaitTimeout = TimeSpan.FromSeconds(5) });
+        var held = await pool.AcquireAsync(null, Cancelled);
+        var late = pool.AcquireAsync(null, Cancelled).AsTask();
+        using var cancellation = new CancellationTokenSource();
+        var canceled = pool.AcquireAsync(null, cancellation.Token).AsTask();
+
+        await cancellation.CancelAsync();
+        _time.Advance(TimeSpan.FromSeconds(6));
+
+        await Assert.ThrowsAsync<PoolTimeoutException>(() => late);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => canceled);
+        pool.Return(held);
+        Assert.Same(held, await pool.AcquireAsync(null, Cancelled));
+    }
+
+    [Fact]
+    public async Task Too_many_waiters_are_refused_at_once()
+    {
+        var pool = Start(new PoolOptions { Max = 1, MaxWaiting = 1 });
+        await pool.AcquireAsync(null, Cancelled);
+        var waiting = pool.AcquireAsync(null, Cancelled).AsTask();
+
+        await Assert.ThrowsAsync<PoolTimeoutException>(async () => await pool.AcquireAsync(null, Cancelled));
+        Assert.False(waiting.IsCompleted);
+    }
+
+    [Fact]
+    public async Task Connection_that_may_not_be_reused_is_replaced()
+    {
+        var pool = Start(new PoolOptions { Max = 1 });
+        var dirty = await pool.AcquireAsync(null, Cancelled);
+        dirty.Dirt = "it is dirty";
+
+        pool.Return(dirty);
+
+        Assert.NotSame(dirty, await pool.AcquireAsync(null, Cancelled).AsTask().WaitAsync(TimeSpan.FromSeconds(10), Cancelled));
+        await dirty.Closed.Task.WaitAsync(TimeSpan.FromSeconds(10), Cancelled);
+    }
+
+    [Fact]
+    public async Task Minimum_is_kept_warm_idle_ones_and_old_ones_are_closed()
+    {
+        var pool = Start(new PoolOptions { Min = 2, Max = 5, IdleTimeout = TimeSpan.FromSeconds(60), Lifetime = TimeSpan.FromSeconds(1000) });
+        await UntilAsync(() => pool.Counts.Idle == 2);
+        var all = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => pool.AcquireAsync(null, Cancelled).AsTask()));
+        foreach (var connection in all)
+        {
+            pool.Return(connection);
+        }
+
+        _time.Advance(TimeSpan.FromSeconds(62));
+        await UntilAsync(() => pool.Counts.Idle == 2);
+        var opened = pool.Counts.Opened;
+        _time.Advance(TimeSpan.FromSeconds(1200));
+        await UntilAsync(() => pool.Counts is { Idle: 2, Opened: var now } && now == opened + 2);
+    }
+
+    [Fact]
+    public async Task Failed_login_is_told_at_once_and_the_pool_heals()
+    {
+        _refusal = new IOException("the database is down");
+        var pool = Start(new PoolOptions { Max = 2 });
+
+        for (var i = 0; i < 3; i++)
+        {
+            var waiting = pool.AcquireAsync(null, Cancelled).AsTask();
+            await UntilAsync(() => waiting.IsCompleted, TimeSpan.FromSeconds(1));
+            Assert.Equal("the database is down", (await Assert.ThrowsAsync<IOException>(() => waiting)).Message);
+        }
+
+        _refusal = null;
+        var healed = pool.AcquireAsync(null, Cancelled).AsTask();
+        await UntilAsync(() => healed.IsCompletedSuccessfully, TimeSpan.FromSeconds(1));
+    }
+
+    [Fact]
+    public async Task Pause_waits_for_all_and_lets_everybody_wait()
+    {
+        var pool = Start(new PoolOptions { Max = 2 });
+        var held = await pool.AcquireAsync(null, Cancelled);
+        var paused = pool.PauseAsync();
+        var waiting = pool.AcquireAsync(null, Cancelled).AsTask();
+        Assert.False(paused.IsCompleted);
+
+        pool.Return(held);
+        await paused.WaitAsync(TimeSpan.FromSeconds(10), Cancelled);
+        Assert.False(waiting.IsCompleted);
+
+        pool.Resume();
+        Assert.Same(held, await waiting.WaitAsync(TimeSpan.FromSeconds(10), Cancelled));
+    }
+
+    [Fact]
+    public async Task Reconnect_replaces_idle_ones_now_and_others_when_they_come_back()
+    {
+        var pool = Start(new PoolOptions { Max = 2 });
+        var (held, idle) = (await pool.AcquireAsync(null, Cancelled), await pool.AcquireAsync(null, Cancelled));
+        pool.Return(idle);
+
+        pool.Reconnect();
+
+        await idle.Closed.Task.WaitAsync(TimeSpan.FromSeconds(10), Cancelled);
+        Assert.False(held.Closed.Task.IsCompleted);
+        pool.Return(held);
+        await held.Closed.Task.WaitAsync(TimeSpan.FromSeconds(10), Cancelled);
+    }
+
+    [Fact]
+    public async Task Reserve_opens_after_a_wait()
+    {
+        var pool = Start(new PoolOptions { Max = 1, Reserve = 1, ReserveAfter = TimeSpan.FromSeconds(3) });
+        await pool.AcquireAsync(null, Cancelled);
+        var waiting = pool.AcquireAsync(null, Cancelled).AsTask();
+        _time.Advance(TimeSpan.FromSeconds(2));
+        Assert.False(waiting.IsCompleted);
+
+        await UntilAsync(() => waiting.IsCompletedSuccessfully, TimeSpan.FromSeconds(1));
+    }
+
+    [Fact]
+    public async Task Common_limit_takes_the_place_of_what_another_pool_does_not_use()
+    {
+        var budget = new ConnectionBudget(2);
+        var (first, second) = (Start(new PoolOptions { Max = 5 }, budget), Start(new PoolOptions { Max = 5 }, budget));
+        var (one, two) = (await first.AcquireAsync(null, Cancelled), await first.AcquireAsync(null, Cancelled));
+        var waiting = second.AcquireAsync(null, Cancelled).AsTask();
+        await UntilAsync(() => first.Counts.Leased == 2);
+        Assert.False(waiting.IsCompleted);
+
+        first.Return(one);
+
+        await UntilAsync(() => waiting.IsCompletedSuccessfully, TimeSpan.FromSeconds(1));
+        Assert.Equal((0, 1), (first.Counts.Idle, first.Counts.Leased));
+        first.Return(two);
+    }
+
+    [Fact]
+    public async Task Closing_refuses_waiters_and_closes_all()
+    {
+        var pool = Start(new PoolOptions { Max = 1 });
+        await pool.AcquireAsync(null, Cancelled);
+        var waiting = pool.AcquireAsync(null, Cancelled).AsTask();
+
+        await pool.DisposeAsync();
+
+        await Assert.ThrowsAsync<PoolClosedException>(() => waiting);
+        await Assert.ThrowsAsync<PoolClosedException>(async () => await pool.AcquireAsync(null, Cancelled));
+        Assert.All(_opened, static connection => Assert.True(connection.Closed.Task.IsCompleted));
+        _pools.Clear();
+    }
+
+    [Fact]
+    public async Task Under_load_no_connection_has_two_users_and_none_is_lost()
+    {
+        const int Max = 4;
+        var pool = Start(new PoolOptions { Max = Max, WaitTimeout = TimeSpan.FromMinutes(5) });
+        await Task.WhenAll(Enumerable.Range(0, 16).Select(worker => Task.Run(async () =>
+        {
+            var random = new Random(worker);
+            for (var i = 0; i < 5000; i++)
+            {
+                using var cancellation = new CancellationTokenSource();
+                var acquiring = pool.AcquireAsync(null, cancellation.Token);
+                if (random.Next(10) == 0)
+                {
+                    await cancellation.CancelAsync();
+                }
+
+                Connection connection;
+                try
+                {
+                    connection = await acquiring;
+                }
+                catch (OperationCanceledException)
+                {
+                    continue;
+                }
+
+                Assert.Equal(1, Interlocked.Increment(ref connection.Users));
+                if (random.Next(4) == 0)
+                {
+                    await Task.Yield();
+                }
+
+                connection.Dirt = random.Next(50) == 0 ? "dirty" : null;
+                Interlocked.Decrement(ref connection.Users);
+                pool.Return(connection);
+            }
+        }))).WaitAsync(TimeSpan.FromMinutes(2), Cancelled);
+
+        await UntilAsync(() => pool.Counts is { Leased: 0, Connecting: 0, Waiting: 0 });
+        Assert.InRange(pool.Counts.Idle, 0, Max);
+        await UntilAsync(() => _opened.Count(static connection => !connection.Closed.Task.IsCompleted) == pool.Counts.Idle);
+    }
+
+    private ConnectionPool<Connection> Start(PoolOptions options, ConnectionBudget? budget = null)
+    {
+        var pool = new ConnectionPool<Connection>(ConnectAsync, options, budget, _time);
+        _pools.Add(pool);
+        return pool;
+    }
+
+    private async ValueTask<Connection> ConnectAsync(CancellationToken cancellationToken)
+    {
+        await Task.Yield();
+        if (_refusal is not null)
+        {
+            throw _refusal;
+        }
+
+        var connection = new Connection();
+        _opened.Add(connection);
+        return connection;
+    }
+
+    // Real threads do the work; the clock moves only as far as a test says.
+    private async Task UntilAsync(Func<bool> condition, TimeSpan step = default)
+    {
+        for (var attempt = 0; !condition(); attempt++)
+        {
+            Assert.True(attempt < 1000, "it never came");
+            _time.Advance(step);
+            await Task.Delay(10, Cancelled);
+        }
+    }
+
+    private sealed class Connection : IPooledConnection
+    {
+        public int Users;
+
+        public string? Dirt { get; set; }
+
+        public TaskCompletionSource Closed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public bool IsBroken => false;
+
+        public string? NotReusable() => Dirt;
+
+        public ValueTask DisposeAsync()
+        {
+            Closed.TrySetResult();
+            return ValueTask.CompletedTask;
+        }
+    }
+}
