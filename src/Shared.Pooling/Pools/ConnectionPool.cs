@@ -5,7 +5,7 @@ namespace Shared.Pooling.Pools;
 /// waited longest, never past him to the one who gave it back. The most recently used idle connection is given first: its caches are warm.
 /// Safe for concurrent use; one short lock, no allocation when a connection is idle.
 /// </summary>
-internal sealed class ConnectionPool<TConnection> : IAsyncDisposable
+internal sealed partial class ConnectionPool<TConnection> : IAsyncDisposable
     where TConnection : class, IPooledConnection
 {
     private static readonly TimeSpan MaintenanceInterval = TimeSpan.FromSeconds(1);
@@ -283,63 +283,6 @@ internal sealed class ConnectionPool<TConnection> : IAsyncDisposable
     private bool IsOutdated(PoolEntry<TConnection> entry) =>
         entry.Generation != _generation || _time.GetElapsedTime(entry.OpenedAt) > entry.Lifetime || _entries.Count > Options.Max + Options.Reserve;
 
-    private void Forget(PoolEntry<TConnection> entry)
-    {
-        if (!_entries.Remove(entry.Connection))
-        {
-            return;
-        }
-
-        if (entry.Node.List is not null)
-        {
-            _idle.Remove(entry.Node);
-        }
-
-        var closing = CloseAsync(entry.Connection);
-        _closing.Add(closing);
-        _ = closing.ContinueWith(
-            static (task, pool) =>
-            {
-                var self = (ConnectionPool<TConnection>)pool!;
-                lock (self._gate)
-                {
-                    self._closing.Remove(task);
-                }
-            },
-            this,
-            CancellationToken.None,
-            TaskContinuationOptions.RunContinuationsAsynchronously,
-            TaskScheduler.Default);
-    }
-
-    private async Task CloseAsync(TConnection connection)
-    {
-        // Not under the lock.
-        await Task.Yield();
-        try
-        {
-            await connection.DisposeAsync();
-        }
-        finally
-        {
-            _budget?.Give();
-        }
-    }
-
-    private bool TryEvictIdle()
-    {
-        lock (_gate)
-        {
-            return _entries.Count > Options.Min && _idle.First is { } oldest && ForgetFirst(oldest.Value);
-        }
-
-        bool ForgetFirst(PoolEntry<TConnection> entry)
-        {
-            Forget(entry);
-            return true;
-        }
-    }
-
     private void CloseIdle(Func<PoolEntry<TConnection>, bool> which, int keep)
     {
         for (var node = _idle.First; node is not null && _entries.Count > keep;)
@@ -360,128 +303,6 @@ internal sealed class ConnectionPool<TConnection> : IAsyncDisposable
         {
             _allReturned.TrySetResult();
             _allReturned = null;
-        }
-    }
-
-    private void ConnectWhereNeeded()
-    {
-        while (true)
-        {
-            lock (_gate)
-            {
-                DropServedWaiters();
-                var wanted = Math.Max(_waiters.Count, Options.Min - _entries.Count);
-                var reserve = _waiters.TryPeek(out var first) && _time.GetElapsedTime(first.Since) >= Options.ReserveAfter ? Options.Reserve : 0;
-                if (_state != PoolState.Active || _connecting >= wanted || _entries.Count + _connecting >= Options.Max + reserve || !_backoff.MayTry(_connecting))
-                {
-                    return;
-                }
-
-                _connecting++;
-            }
-
-            if (_budget is not null && !_budget.TryTake())
-            {
-                lock (_gate)
-                {
-                    _connecting--;
-                }
-
-                return;
-            }
-
-            _ = ConnectAsync();
-        }
-    }
-
-    private async Task ConnectAsync()
-    {
-        await Task.Yield();
-        TConnection? connection = null;
-        try
-        {
-            connection = await _connect(_stopping.Token);
-            _backoff.Succeeded();
-        }
-        catch (Exception exception) when (exception is IOException or OperationCanceledException)
-        {
-            _backoff.Failed(exception);
-        }
-
-        var surplus = false;
-        lock (_gate)
-        {
-            _connecting--;
-            if (connection is not null)
-            {
-                surplus = _state == PoolState.Closed;
-                _opened++;
-                if (!surplus)
-                {
-                    Add(connection);
-                }
-            }
-            else if (_entries.Count == 0 && _backoff.LastFailure is { } failure)
-            {
-                // Nobody can give a connection back, so waiting on would only delay the same answer.
-                while (_waiters.TryDequeue(out var waiter))
-                {
-                    waiter.TryFail(failure);
-                }
-            }
-
-            TellWhenAllReturned();
-        }
-
-        if (surplus)
-        {
-            await CloseAsync(connection!);
-        }
-        else if (connection is null)
-        {
-            _budget?.Give();
-        }
-
-        ConnectWhereNeeded();
-    }
-
-    private void Add(TConnection connection)
-    {
-        var jitter = 0.9 + (0.2 * Random.Shared.NextDouble());
-        var entry = new PoolEntry<TConnection>(connection, _time.GetTimestamp(), Options.Lifetime * jitter, _generation);
-        _entries.Add(connection, entry);
-        if (connection.IsBroken)
-        {
-            Forget(entry);
-        }
-        else if (!TryServe(connection))
-        {
-            entry.IdleSince = _time.GetTimestamp();
-            _idle.AddLast(entry.Node);
-        }
-    }
-
-    private async Task MaintainAsync()
-    {
-        await Task.Yield();
-        ConnectWhereNeeded();
-        using var timer = new PeriodicTimer(MaintenanceInterval, _time);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(_stopping.Token))
-            {
-                lock (_gate)
-                {
-                    CloseIdle(IsOutdated, keep: 0);
-                    CloseIdle(entry => _time.GetElapsedTime(entry.IdleSince) > Options.IdleTimeout, keep: Options.Min);
-                }
-
-                ConnectWhereNeeded();
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // The pool closes.
         }
     }
 }

@@ -11,7 +11,7 @@ namespace Shared.Pooling.Postgres.Sessions;
 /// has to be told first. Called under the connection's gate.
 /// </summary>
 /// <param name="client">Whose requests.</param>
-internal sealed class RequestTranslator(ClientSession client)
+internal sealed partial class RequestTranslator(ClientSession client)
 {
     private readonly SqlEffects _seen = new();
     private readonly Dictionary<string, IReadOnlyList<SqlEffect>?> _portals = new(StringComparer.Ordinal);
@@ -30,31 +30,6 @@ internal sealed class RequestTranslator(ClientSession client)
         return statement >= 0 ? MessageReader.HeaderSize + portal + statement + 2
             : buffered.Length < limit ? buffered.Length + 1
             : throw new ProtocolViolationException("a name is too long, or has no end");
-    }
-
-    /// <summary>Answers what concerns no server connection, while the client is linked to none.</summary>
-    /// <returns>False when a server has to be asked.</returns>
-    public bool TryAnswerHere(byte type, int length, ReadOnlySpan<byte> message)
-    {
-        switch (type)
-        {
-            case FrontendMessage.Sync:
-                client.Output.Append(0, static (writer, _) => writer.Begin(BackendMessage.ReadyForQuery).Byte((byte)'I').End());
-                return true;
-
-            // PostgreSQL ignores what comes late from a copy that has failed.
-            case FrontendMessage.Flush or FrontendMessage.CopyData or FrontendMessage.CopyDone or FrontendMessage.CopyFail:
-                return true;
-            case FrontendMessage.Close:
-                CloseHere(message[MessageReader.HeaderSize..]);
-                return true;
-            case FrontendMessage.Query:
-                return TryDiscardHere(message);
-            case FrontendMessage.Parse:
-                return TryParseHere(message, length);
-            default:
-                return false;
-        }
     }
 
     /// <summary>Asks the server connection.</summary>
@@ -289,83 +264,6 @@ internal sealed class RequestTranslator(ClientSession client)
 
         server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Close, Statement = unnamed });
         server.Requests.Begin(FrontendMessage.Close).Byte(what).CString(what == 'S' ? ServerNameOf(null, name) : name).End();
-    }
-
-    // Another client's server has taken the same text under the same settings, so it needs no server to say yes.
-    private bool TryParseHere(ReadOnlySpan<byte> message, int length)
-    {
-        if (message.Length < length)
-        {
-            return false;
-        }
-
-        var reader = new BodyReader(message[MessageReader.HeaderSize..]);
-        var name = reader.CString();
-        if (name.IsEmpty || client.Statements.Find(name) is not null)
-        {
-            return false;
-        }
-
-        var statement = client.Pool.Statements.Intern(reader.Rest, client.Meaning, client.StandardConformingStrings);
-        if (!statement.IsProven || client.Policy.Refusal(statement.Effects) is not null)
-        {
-            return false;
-        }
-
-        client.Statements.Set(ClientStatements.NameOf(name), statement);
-        client.Output.Append(0, static (writer, _) => writer.Begin(BackendMessage.ParseComplete).End());
-        return true;
-    }
-
-    private void CloseHere(ReadOnlySpan<byte> body)
-    {
-        var reader = new BodyReader(body);
-        if (reader.Byte() == 'S')
-        {
-            var name = reader.CString();
-            if (name.IsEmpty)
-            {
-                client.Statements.Unnamed = null;
-            }
-            else
-            {
-                client.Statements.Remove(ClientStatements.NameOf(name));
-            }
-        }
-
-        client.Output.Append(0, static (writer, _) => writer.Begin(BackendMessage.CloseComplete).End());
-    }
-
-    // Nothing of an unlinked client is on any server, so there is nothing to discard but what is kept here.
-    private bool TryDiscardHere(ReadOnlySpan<byte> message)
-    {
-        if (message.Length > 64)
-        {
-            return false;
-        }
-
-        SqlScanner.Scan(new BodyReader(message[MessageReader.HeaderSize..]).CString(), client.StandardConformingStrings, _seen);
-        if (_seen is not { Count: 1, Statements: 1 } || _seen[0] is not { Kind: SqlEffectKind.DiscardAll or SqlEffectKind.DeallocateAll } effect)
-        {
-            return false;
-        }
-
-        var tag = effect.Kind == SqlEffectKind.DiscardAll ? "DISCARD ALL" : "DEALLOCATE ALL";
-        if (effect.Kind == SqlEffectKind.DiscardAll)
-        {
-            client.Discard();
-        }
-        else
-        {
-            client.Statements.Clear();
-        }
-
-        client.Output.Append(tag, static (writer, said) =>
-        {
-            writer.Begin(BackendMessage.CommandComplete).CString(said).End();
-            writer.Begin(BackendMessage.ReadyForQuery).Byte((byte)'I').End();
-        });
-        return true;
     }
 
     /// <summary>The statement of a client's name, prepared on the server connection; null when the client has none of that name.</summary>

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Shared.Pooling.Pools;
 using Shared.Pooling.Postgres.Origins;
 using Shared.Pooling.Postgres.Protocol;
@@ -12,7 +11,7 @@ namespace Shared.Pooling.Postgres.Sessions;
 /// to a client it passes answers on; alone it notices at once when the server goes away.
 /// Previous stop of an answer: the origin. Next stop: <see cref="ClientOutput"/>.
 /// </summary>
-internal sealed class ServerSession : IPooledConnection
+internal sealed partial class ServerSession : IPooledConnection
 {
     /// <summary>From this many bytes on, answers are written to the client from where they were read instead of being collected.</summary>
     private const int DirectWrite = 4 * 1024;
@@ -115,26 +114,6 @@ internal sealed class ServerSession : IPooledConnection
         _writing.Dispose();
         _replacement.Dispose();
         _closing.Dispose();
-    }
-
-    private async Task RunAsync()
-    {
-        await Task.Yield();
-        var reason = "the server closed the connection";
-        try
-        {
-            while (await _origin.Reader.FillMoreAsync(_closing.Token))
-            {
-                await DeliverAsync();
-            }
-        }
-        catch (Exception exception)
-        {
-            // Whatever it is, nobody can be sure of this connection any more; the reason is in the log.
-            reason = exception.Message;
-        }
-
-        Break(reason);
     }
 
     /// <summary>Links a client. Under the gate; the connection must be free.</summary>
@@ -278,198 +257,6 @@ internal sealed class ServerSession : IPooledConnection
         if (_returningSince is { } since && _owner.Time.GetElapsedTime(since) > patience)
         {
             Break("it could not be cleaned up in time");
-        }
-    }
-
-    private async ValueTask DeliverAsync()
-    {
-        ReadOnlyMemory<byte> direct = default;
-        ClientSession? client;
-        int used, needed;
-        var (unlinked, reusable) = (false, false);
-        lock (Gate)
-        {
-            client = _client;
-            var bytes = _origin.Reader.Buffered;
-            (var run, used, needed) = Take(bytes.Span, client);
-            var rest = bytes[run..used];
-            unlinked = client is not null && CanUnlink();
-            if (client is not null && !unlinked && rest.Length >= DirectWrite)
-            {
-                direct = rest;
-                _delivering = true;
-            }
-            else if (!rest.IsEmpty)
-            {
-                client?.Output.Append(rest.Span);
-            }
-
-            reusable = unlinked && Unlink(client!);
-        }
-
-        if (client is not null && !unlinked)
-        {
-            await SendOnAsync(client, direct);
-        }
-
-        _origin.Reader.Advance(used);
-        if (unlinked)
-        {
-            // The connection is free before its client can have seen that it is, so his next query finds it.
-            await ReturnAsync(reusable);
-            client!.FlushInBackground();
-        }
-        else
-        {
-            await UnlinkWhenIdleAsync();
-        }
-
-        if (needed > 0)
-        {
-            await _origin.Reader.FillOrThrowAsync(needed, _closing.Token);
-        }
-    }
-
-    private async ValueTask SendOnAsync(ClientSession client, ReadOnlyMemory<byte> direct)
-    {
-        try
-        {
-            if (!direct.IsEmpty)
-            {
-                await client.Output.WriteAsync(direct, _closing.Token);
-                lock (Gate)
-                {
-                    _delivering = false;
-                    AppendLocalAnswers(client);
-                }
-            }
-
-            await client.Output.FlushAsync(_closing.Token);
-        }
-        catch (StreamAbortedException)
-        {
-            // The client's own loop leaves the link; until then the server must not be held up by it.
-            lock (Gate)
-            {
-                _delivering = false;
-            }
-
-            client.OutputLost();
-        }
-    }
-
-    /// <summary>Takes what can be taken of the bytes that arrived.</summary>
-    /// <returns>From where to where they go to the client as they are, and how many bytes the message behind them needs.</returns>
-    private (int Run, int Used, int Needed) Take(ReadOnlySpan<byte> bytes, ClientSession? client)
-    {
-        var (run, at) = (0, 0);
-        while (true)
-        {
-            if (_passing > 0)
-            {
-                var piece = (int)Math.Min(_passing, bytes.Length - at);
-                at += piece;
-                _passing -= piece;
-                if (_passingDropped)
-                {
-                    run = at;
-                }
-
-                if (_passing > 0)
-                {
-                    return (run, at, 0);
-                }
-            }
-
-            if (bytes.Length - at < MessageReader.HeaderSize)
-            {
-                return (run, at, 0);
-            }
-
-            var type = bytes[at];
-            var length = BinaryPrimitives.ReadInt32BigEndian(bytes[(at + 1)..]) + 1L;
-            if (length < MessageReader.HeaderSize)
-            {
-                throw new ProtocolViolationException("a message of the server's has an impossible length");
-            }
-
-            var here = (int)Math.Min(length, bytes.Length - at);
-            if (here < length && length <= MostSeen && MustBeWhole(type))
-            {
-                return (run, at, (int)length);
-            }
-
-            var answer = Receive(type, bytes.Slice(at + MessageReader.HeaderSize, here - MessageReader.HeaderSize), client);
-            if (answer != Answer.Pass)
-            {
-                client?.Output.Append(bytes[run..at]);
-                run = at + here;
-                if (answer == Answer.Replaced)
-                {
-                    client?.Output.Append(_replacement.Written.Span);
-                    _replacement.Clear();
-                }
-            }
-
-            at += here;
-            _passing = length - here;
-            _passingDropped = answer != Answer.Pass;
-            if (client is not null && Conversation.WriteLocalAnswers(_replacement))
-            {
-                client.Output.Append(bytes[run..at]);
-                client.Output.Append(_replacement.Written.Span);
-                _replacement.Clear();
-                run = at;
-            }
-        }
-    }
-
-    private Answer Receive(byte type, ReadOnlySpan<byte> body, ClientSession? client)
-    {
-        if (type == BackendMessage.ParameterStatus)
-        {
-            var reader = new BodyReader(body);
-            var name = System.Text.Encoding.UTF8.GetString(reader.CString());
-            var value = System.Text.Encoding.UTF8.GetString(reader.CString());
-            Reported = Reported.With(name, value);
-            if (client is null || Conversation.AnswersInjected)
-            {
-                return Answer.Drop;
-            }
-
-            client.Reported(name, value);
-            return Answer.Pass;
-        }
-
-        if (type == BackendMessage.ErrorResponse)
-        {
-            _fatal |= body.IndexOf("FATAL\0"u8) >= 0 || body.IndexOf("PANIC\0"u8) >= 0;
-            if (client is null && Conversation.PendingCount == 0)
-            {
-                throw new ProtocolViolationException(PostgresError.Read(body).Message);
-            }
-        }
-
-        var answer = Conversation.Receive(type, body, client, _replacement);
-        if (Conversation.InjectedFailure is { } failure)
-        {
-            client?.End(PostgresError.Fatal(failure.Code, failure.Message));
-            throw new ProtocolViolationException($"the client's settings could not be applied: {failure.Message}");
-        }
-
-        return client is null ? Answer.Drop : answer;
-    }
-
-    // Their content matters here; everything else is passed on piece by piece.
-    private static bool MustBeWhole(byte type) => type is BackendMessage.ReadyForQuery or BackendMessage.CommandComplete
-        or BackendMessage.ErrorResponse or BackendMessage.ParameterStatus or BackendMessage.NoticeResponse;
-
-    private void AppendLocalAnswers(ClientSession client)
-    {
-        if (Conversation.WriteLocalAnswers(_replacement))
-        {
-            client.Output.Append(_replacement.Written.Span);
-            _replacement.Clear();
         }
     }
 
