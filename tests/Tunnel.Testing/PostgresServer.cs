@@ -9,7 +9,7 @@ namespace Tunnel.Testing;
 /// </summary>
 public sealed class PostgresServer : IAsyncDisposable
 {
-    private const int Port = 5432;
+    private const int DefaultPort = 5432;
 
     private readonly string _directory;
     private readonly string _binaries;
@@ -23,11 +23,16 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <summary>The directory of the socket, for libpq's host parameter.</summary>
     public string SocketDirectory => _directory;
 
+    /// <summary>The port in the socket's name, and of TCP where it was asked for.</summary>
+    public int Port { get; private set; } = DefaultPort;
+
     /// <summary>The socket.</summary>
     public string SocketPath => Path.Combine(_directory, $".s.PGSQL.{Port}");
 
     /// <summary>Makes and starts a server; its superuser is postgres, without a password.</summary>
-    public static async Task<PostgresServer> StartAsync()
+    /// <param name="prepare">Writes into the data directory before the start: settings, certificates, pg_hba.conf.</param>
+    /// <param name="tcpPort">A port of the loopback address to listen on, too; the socket has its number then.</param>
+    public static async Task<PostgresServer> StartAsync(Func<string, Task>? prepare = null, int? tcpPort = null)
     {
         var server = new PostgresServer(Directory.CreateTempSubdirectory("pg-").FullName, FindBinaries());
         if (Environment.IsPrivilegedProcess)
@@ -36,7 +41,16 @@ public sealed class PostgresServer : IAsyncDisposable
         }
 
         (await server.RunAsPostgresAsync("initdb", "-D", server.Data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale", "C")).EnsureSuccess();
-        await server.StartServerAsync();
+        if (prepare is not null)
+        {
+            await prepare(server.Data);
+            if (Environment.IsPrivilegedProcess)
+            {
+                (await CommandLine.RunAsync("chown", ["-R", "postgres", server.Data])).EnsureSuccess();
+            }
+        }
+
+        await server.StartServerAsync(tcpPort);
         return server;
     }
 
@@ -68,11 +82,12 @@ public sealed class PostgresServer : IAsyncDisposable
 
     private string Data => Path.Combine(_directory, "data");
 
-    private async Task StartServerAsync()
+    private async Task StartServerAsync(int? tcpPort)
     {
+        Port = tcpPort ?? DefaultPort;
         string[] arguments =
         [
-            "-D", Data, "-k", _directory, "-p", Port.ToString(CultureInfo.InvariantCulture), "-c", "listen_addresses=", "-c", "fsync=off",
+            "-D", Data, "-k", _directory, "-p", Port.ToString(CultureInfo.InvariantCulture), "-c", $"listen_addresses={(tcpPort is null ? "" : "127.0.0.1")}", "-c", "fsync=off",
             "-c", "full_page_writes=off", "-c", "max_connections=200", "-c", "max_wal_size=4GB",
         ];
         var (program, all) = AsPostgres("postgres", arguments);
