@@ -32,7 +32,6 @@ public sealed class PoolerTests(ClusterFixture fixture) : IAsyncLifetime
     public async Task Pgbench_runs_64_clients_on_5_connections(string mode)
     {
         var (_, address) = await _cluster.StartPoolerAsync("db", new Dictionary<string, object> { ["Max"] = 5 });
-        (await fixture.Postgres.RunAsync("pgbench", "-i", "-q", "postgres")).EnsureSuccess();
 
         var result = await RunAsync(address, "pgbench", "-n", "-M", mode, "-c", "64", "-j", "2", "-t", "20", "postgres");
 
@@ -43,7 +42,6 @@ public sealed class PoolerTests(ClusterFixture fixture) : IAsyncLifetime
     public async Task Pgbench_connects_anew_for_each_transaction()
     {
         var (_, address) = await _cluster.StartPoolerAsync("db", new Dictionary<string, object> { ["Max"] = 5 });
-        (await fixture.Postgres.RunAsync("pgbench", "-i", "-q", "postgres")).EnsureSuccess();
 
         var result = await RunAsync(address, "pgbench", "-n", "-S", "-C", "-c", "16", "-j", "2", "-t", "20", "postgres");
 
