@@ -34,7 +34,12 @@ internal static class CheckCommand
         options.Listen = options.Listen.Count > 0 ? options.Listen : ["127.0.0.1:0"];
         var settings = PoolerSettings.From(options, TimeProvider.System);
         var failed = false;
-        await foreach (var report in OriginReports.RunAsync(settings.Pools, TimeProvider.System, cancellationToken))
+        foreach (var name in settings.Pooling.Pools.Keys.Except(settings.Checkable.Keys.Select(static name => name.Split(' ')[0])))
+        {
+            Console.WriteLine($"-      {name}: clients log in to the database as themselves, so there is nothing to try without one");
+        }
+
+        await foreach (var report in OriginReports.RunAsync(settings.Checkable, TimeProvider.System, cancellationToken))
         {
             Console.WriteLine(Describe(report));
             failed |= !report.IsReachable;

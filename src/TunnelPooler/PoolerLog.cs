@@ -43,25 +43,6 @@ internal static partial class PoolerLog
     [LoggerMessage(3040, LogLevel.Information, "Pooling on {Address}: {Pools}", EventName = "PoolerListening")]
     public static partial void PoolerListening(this ILogger logger, string address, string pools);
 
-    [LoggerMessage(3041, LogLevel.Information, "Client {ClientId} connected to pool {Pool} as {User} from {From}", EventName = "ClientConnected")]
-    public static partial void ClientConnected(this ILogger logger, string pool, string user, string from, int clientId);
-
-    [LoggerMessage(3042, LogLevel.Information,
-        "Client {ClientId} of pool {Pool}, user {User}, ended: {Reason}; {Requests} requests in {DurationMs} ms", EventName = "ClientEnded")]
-    public static partial void ClientEnded(this ILogger logger, string pool, string user, int clientId, long requests, long durationMs, string reason);
-
-    [LoggerMessage(3043, LogLevel.Warning, "A client from {From} was not let in: {Reason}", EventName = "ClientRefused")]
-    public static partial void ClientRefused(this ILogger logger, string from, string reason);
-
-    [LoggerMessage(3044, LogLevel.Information, "Pool {Pool} opened a connection to the database: process {ProcessId}", EventName = "ServerOpened")]
-    public static partial void ServerOpened(this ILogger logger, string pool, int processId);
-
-    [LoggerMessage(3045, LogLevel.Information, "Pool {Pool} has lost the connection to the database's process {ProcessId}: {Reason}", EventName = "ServerClosed")]
-    public static partial void ServerClosed(this ILogger logger, string pool, int processId, string reason);
-
-    [LoggerMessage(3046, LogLevel.Warning, "Pool {Pool} could not cancel a query of the database's process {ProcessId}: {Reason}", EventName = "CancelFailed")]
-    public static partial void CancelFailed(this ILogger logger, string pool, int processId, string reason);
-
     [LoggerMessage(3047, LogLevel.Information, "Draining: {Clients} clients have {GraceSeconds} s to finish", EventName = "PoolerDraining")]
     public static partial void PoolerDraining(this ILogger logger, int clients, double graceSeconds);
 

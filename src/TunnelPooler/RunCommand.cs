@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.Logging;
 using Shared.Hosting.CommandLine;
 using Shared.Hosting.Configuration;
 using Shared.Hosting.Lifetime;
@@ -27,6 +26,7 @@ internal static class RunCommand
         var command = new Command("run", Description);
         var options = new RunOptions(command);
         options.List("--listen", "Listen", "An address for applications: 127.0.0.1:6432 or unix:/path; may be given several times", "ADDRESS");
+        options.Value("--management", "Management", "Health and metrics; loopback or unix:/path (none)", "ADDRESS");
         command.SetAction(async (result, _) => await RunAsync(new ConfigurationLayers(
             "TUNNEL_POOLER__", result.GetValue(options.Config), options.Flags(result))));
         return command;
@@ -34,7 +34,8 @@ internal static class RunCommand
 
     private static async Task<int> RunAsync(ConfigurationLayers layers)
     {
-        var options = layers.Load((configuration, binder) => configuration.Get<PoolerOptions>(binder));
+        PoolerOptions Load() => layers.Load((configuration, binder) => configuration.Get<PoolerOptions>(binder));
+        var options = Load();
         var settings = PoolerSettings.From(options, TimeProvider.System);
         using var signals = new ProcessSignals();
         using var loggers = ProgramLog.Create(options.Log);
@@ -43,13 +44,13 @@ internal static class RunCommand
             await RequireReachableAsync(settings);
         }
 
-        await new PoolerServer(settings, TimeProvider.System, loggers.CreateLogger<PoolerServer>()).RunAsync(signals);
+        await new PoolerServer(settings, () => PoolerSettings.From(Load(), TimeProvider.System), TimeProvider.System, loggers).RunAsync(signals);
         return ExitCodes.Success;
     }
 
     private static async Task RequireReachableAsync(PoolerSettings settings)
     {
-        await foreach (var report in OriginReports.RunAsync(settings.Pools, TimeProvider.System, CancellationToken.None))
+        await foreach (var report in OriginReports.RunAsync(settings.Checkable, TimeProvider.System, CancellationToken.None))
         {
             if (!report.IsReachable)
             {

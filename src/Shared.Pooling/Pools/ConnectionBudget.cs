@@ -4,12 +4,14 @@ namespace Shared.Pooling.Pools;
 /// How many connections several pools may have together. A pool that needs one when none is left takes the place of a connection
 /// that another pool does not use. Safe for concurrent use.
 /// </summary>
-/// <param name="limit">The most of them.</param>
-internal sealed class ConnectionBudget(int limit)
+internal sealed class ConnectionBudget
 {
     private readonly Lock _gate = new();
     private readonly List<Member> _members = [];
     private int _taken;
+
+    /// <summary>The most of them; may be changed at any time.</summary>
+    public int Limit { get; set; } = int.MaxValue;
 
     /// <summary>Takes part from now on.</summary>
     /// <param name="evictIdle">Closes an idle connection beyond the minimum and says whether there was one.</param>
@@ -30,7 +32,7 @@ internal sealed class ConnectionBudget(int limit)
     {
         lock (_gate)
         {
-            if (_taken < limit)
+            if (_taken < Limit)
             {
                 _taken++;
                 return true;
@@ -48,7 +50,7 @@ internal sealed class ConnectionBudget(int limit)
 
         lock (_gate)
         {
-            return _taken < limit && ++_taken > 0;
+            return _taken < Limit && ++_taken > 0;
         }
     }
 

@@ -95,6 +95,9 @@ internal sealed partial class ConnectionPool<TConnection>
     {
         await Task.Yield();
         TConnection? connection = null;
+
+        // Whoever asks for new connections meanwhile does not mean this one.
+        var generation = Volatile.Read(ref _generation);
         try
         {
             connection = await _connect(_stopping.Token);
@@ -115,16 +118,13 @@ internal sealed partial class ConnectionPool<TConnection>
                 _opened++;
                 if (!surplus)
                 {
-                    Add(connection);
+                    Add(connection, generation);
                 }
             }
-            else if (_entries.Count == 0 && _backoff.LastFailure is { } failure)
+            else
             {
-                // Nobody can give a connection back, so waiting on would only delay the same answer.
-                while (_waiters.TryDequeue(out var waiter))
-                {
-                    waiter.TryFail(failure);
-                }
+                _failed++;
+                FailWaiters();
             }
 
             TellWhenAllReturned();
@@ -142,12 +142,24 @@ internal sealed partial class ConnectionPool<TConnection>
         ConnectWhereNeeded();
     }
 
-    private void Add(TConnection connection)
+    // When nobody can give a connection back, waiting on would only delay the same answer.
+    private void FailWaiters()
+    {
+        if (_entries.Count == 0 && _backoff.LastFailure is { } failure)
+        {
+            while (_waiters.TryDequeue(out var waiter))
+            {
+                waiter.TryFail(failure);
+            }
+        }
+    }
+
+    private void Add(TConnection connection, int generation)
     {
         var jitter = 0.9 + (0.2 * Random.Shared.NextDouble());
-        var entry = new PoolEntry<TConnection>(connection, _time.GetTimestamp(), Options.Lifetime * jitter, _generation);
+        var entry = new PoolEntry<TConnection>(connection, _time.GetTimestamp(), Options.Lifetime * jitter, generation);
         _entries.Add(connection, entry);
-        if (connection.IsBroken)
+        if (connection.IsBroken || IsOutdated(entry))
         {
             Forget(entry);
         }

@@ -26,6 +26,7 @@ internal sealed partial class ConnectionPool<TConnection> : IAsyncDisposable
     private int _connecting;
     private int _generation;
     private long _opened;
+    private long _failed;
     private TimeSpan _waitTotal;
     private TaskCompletionSource? _allReturned;
 
@@ -54,7 +55,8 @@ internal sealed partial class ConnectionPool<TConnection> : IAsyncDisposable
             {
                 DropServedWaiters();
                 var oldest = _waiters.TryPeek(out var first) ? _time.GetElapsedTime(first.Since) : TimeSpan.Zero;
-                return new PoolCounts(_idle.Count, _entries.Count - _idle.Count, _connecting, _waiters.Count, oldest, _waitTotal, _opened, _state);
+                return new PoolCounts(
+                    _idle.Count, _entries.Count - _idle.Count, _connecting, _waiters.Count, oldest, _waitTotal, _opened, _failed, _state);
             }
         }
     }

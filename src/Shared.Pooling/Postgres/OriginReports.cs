@@ -11,7 +11,7 @@ public static class OriginReports
     /// <param name="time">The clock.</param>
     /// <param name="cancellationToken">Ends it.</param>
     public static async IAsyncEnumerable<OriginReport> RunAsync(
-        IReadOnlyDictionary<string, PooledOrigin> pools, TimeProvider time, [EnumeratorCancellation] CancellationToken cancellationToken)
+        IReadOnlyDictionary<string, PoolDefinition> pools, TimeProvider time, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         foreach (var (name, pool) in pools)
         {

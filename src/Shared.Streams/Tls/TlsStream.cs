@@ -47,6 +47,17 @@ public sealed class TlsStream : DuplexStream
         return stream;
     }
 
+    /// <summary>Shakes hands as a server with the options for the name that the client asks for; empty when it names none.</summary>
+    /// <inheritdoc cref="ConnectAsync" path="/exception"/>
+    public static async Task<TlsStream> AcceptAsync(
+        DuplexStream inner, Func<string, SslServerAuthenticationOptions> select, CancellationToken cancellationToken)
+    {
+        var stream = new TlsStream(inner);
+        await stream.HandshakeAsync(tls => tls.AuthenticateAsServerAsync(
+            static (_, hello, state, _) => new(((Func<string, SslServerAuthenticationOptions>)state!)(hello.ServerName)), select, cancellationToken));
+        return stream;
+    }
+
     /// <inheritdoc/>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)

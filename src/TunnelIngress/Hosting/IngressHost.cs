@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Shared.Hosting.Configuration;
 using Shared.Hosting.Lifetime;
+using Shared.Pooling.Hosting;
 using Shared.Streams;
 using Shared.Streams.Protocol;
 using Shared.Streams.Relaying;
@@ -72,7 +73,7 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         .AddSingleton<AccessWithdrawal>()
         .AddSingleton<HostnameEndpoint>()
         .AddSingleton<LocalListeners>()
-        .AddSingleton<PrometheusExport>()
+        .AddSingleton(new PrometheusExport(IngressMetrics.MeterName, PoolMetrics.MeterName, "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime"))
         .AddSingleton<IngressMetrics>()
         .AddSingleton<ManagementEndpoint>();
 

@@ -1,5 +1,5 @@
+using Shared.Pooling.Hosting;
 using TunnelIngress.Connectors;
-using TunnelIngress.Metrics;
 using TunnelIngress.State;
 using TunnelIngress.Streams;
 

@@ -1,5 +1,7 @@
 using Shared.Hosting.Configuration;
 using Shared.Hosting.Logging;
+using Shared.Pooling.Hosting;
+using Shared.Pooling.Postgres.Clients;
 
 namespace TunnelPooler.Pooling;
 
@@ -39,6 +41,9 @@ internal sealed class PoolerOptions
     /// <summary>How long clients may take to finish after SIGTERM, in seconds.</summary>
     public int GraceSeconds { get; set; } = 30;
 
+    /// <summary>The management address: health and metrics. Loopback, or a Unix socket; none without it.</summary>
+    public string? Management { get; set; }
+
     /// <summary>The log.</summary>
     public LogOptions Log { get; set; } = new();
 }
@@ -54,6 +59,12 @@ internal sealed class PoolerTlsOptions
 
     /// <summary>True when applications without TLS are refused.</summary>
     public bool Required { get; set; }
+
+    /// <summary>Who signs the applications' certificates: a PEM file; they are asked for none without it.</summary>
+    public string? ClientCaFile { get; set; }
+
+    /// <summary>True when applications without a certificate are refused, whatever else they prove.</summary>
+    public bool RequireClientCertificate { get; set; }
 }
 
 /// <summary>How a user proves who he is: one of these.</summary>
@@ -67,10 +78,13 @@ internal sealed class PoolerUserOptions
 
     /// <summary>What pg_authid keeps of the password: SCRAM-SHA-256$… or md5….</summary>
     public string? Verifier { get; set; }
+
+    /// <summary>True when a certificate with the user's name is needed, and enough.</summary>
+    public bool Certificate { get; set; }
 }
 
 /// <summary>One pool.</summary>
-internal sealed class PoolerPoolOptions
+internal sealed class PoolerPoolOptions : PooledDatabaseOptions
 {
     /// <summary>Where the database is: <c>tcp://host:5432</c>, <c>unix:///path/.s.PGSQL.5432</c> or <c>tunnel://hostname</c>.</summary>
     public string Origin { get; set; } = "";
@@ -84,66 +98,40 @@ internal sealed class PoolerPoolOptions
     /// <summary>Another <c>host:port</c> to connect to for a tunnel; TLS and HTTP keep the hostname's name.</summary>
     public string? ConnectTo { get; set; }
 
-    /// <summary>The database there; the pool's name without it.</summary>
-    public string? Database { get; set; }
-
-    /// <summary>The user there.</summary>
-    public string User { get; set; } = "";
-
     /// <summary>A file that holds his password.</summary>
     public string? PasswordFile { get; set; }
 
     /// <summary>His password, for the environment: TUNNEL_POOLER__POOLS__NAME__PASSWORD.</summary>
     public string? Password { get; set; }
 
-    /// <summary>TLS to the database: disable, prefer, require, verify-ca, verify-full.</summary>
-    public string Tls { get; set; } = "prefer";
-
     /// <summary>Who signs the database's certificate: a PEM file; the system's roots without it.</summary>
     public string? CaFile { get; set; }
 
-    /// <summary>The name that the database's certificate carries; the origin's host without it.</summary>
-    public string? ServerName { get; set; }
+    /// <summary>The PEM file of our certificate, when the database asks for one.</summary>
+    public string? ClientCertificate { get; set; }
 
-    /// <summary>True when the login must be bound to the TLS session.</summary>
-    public bool RequireChannelBinding { get; set; }
+    /// <summary>The PEM file of its key.</summary>
+    public string? ClientKey { get; set; }
 
-    /// <summary>transaction, session or statement.</summary>
-    public string Mode { get; set; } = "transaction";
+    /// <summary>Looks users up in the database itself.</summary>
+    public AuthQueryOptions AuthQuery { get; set; } = new();
 
-    /// <summary>Connections kept open.</summary>
-    public int Min { get; set; }
+    /// <summary>The users who may use it; everybody when empty.</summary>
+    public List<string> AllowUsers { get; set; } = [];
+}
 
-    /// <summary>Connections at most.</summary>
-    public int Max { get; set; } = 20;
+/// <summary>Looks users up in the database itself; used for users that the configuration does not name.</summary>
+internal sealed class AuthQueryOptions
+{
+    /// <summary>The user that looks them up; none are looked up without one.</summary>
+    public string? User { get; set; }
 
-    /// <summary>Further ones once somebody has waited for 3 s.</summary>
-    public int Reserve { get; set; }
+    /// <summary>A file that holds his password.</summary>
+    public string? PasswordFile { get; set; }
 
-    /// <summary>Statements a connection keeps prepared.</summary>
-    public int PreparedStatements { get; set; } = 256;
+    /// <summary>His password, for the environment.</summary>
+    public string? Password { get; set; }
 
-    /// <summary>What clients may not leave in a session: Listen, Temporary, AdvisoryLock, HoldCursor, SqlPrepare, Load.</summary>
-    public List<string> Refuse { get; set; } = [];
-
-    /// <summary>How long a login at the database may take, in seconds.</summary>
-    public int ConnectTimeoutSeconds { get; set; } = 15;
-
-    /// <summary>How long a client waits for a connection, in seconds.</summary>
-    public int QueryWaitTimeoutSeconds { get; set; } = 30;
-
-    /// <summary>How long a query may run, in seconds; 0 for ever.</summary>
-    public int QueryTimeoutSeconds { get; set; }
-
-    /// <summary>How long a client may do nothing, in seconds; 0 for ever.</summary>
-    public int ClientIdleTimeoutSeconds { get; set; }
-
-    /// <summary>How long a client may do nothing in a transaction, in seconds; 0 for ever.</summary>
-    public int IdleInTransactionTimeoutSeconds { get; set; }
-
-    /// <summary>How long a connection may be unused, in seconds.</summary>
-    public int ServerIdleTimeoutSeconds { get; set; } = 600;
-
-    /// <summary>How old a connection may become, in seconds.</summary>
-    public int ServerLifetimeSeconds { get; set; } = 3600;
+    /// <summary>Gives a user's name and what pg_authid keeps of his password, for the name $1.</summary>
+    public string Query { get; set; } = AuthQuery.DefaultQuery;
 }

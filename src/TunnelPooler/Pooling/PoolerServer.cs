@@ -1,44 +1,95 @@
 using Microsoft.Extensions.Logging;
+using Shared.Hosting.Configuration;
 using Shared.Hosting.Lifetime;
+using Shared.Pooling.Hosting;
 using Shared.Pooling.Postgres;
 using Shared.Streams.Sockets;
+using TunnelPooler.Management;
 
 namespace TunnelPooler.Pooling;
 
-/// <summary>The pooler as a program: its listeners, its pools, its end.</summary>
-internal sealed class PoolerServer(PoolerSettings settings, TimeProvider time, ILogger<PoolerServer> logger)
+/// <summary>The pooler as a program: its listeners, its pools, its reloads, its end.</summary>
+internal sealed class PoolerServer(PoolerSettings settings, Func<PoolerSettings> load, TimeProvider time, ILoggerFactory loggers)
 {
     private static readonly TimeSpan DrainCheck = TimeSpan.FromMilliseconds(100);
 
     private readonly ServiceManager _serviceManager = new();
+    private readonly ILogger<PoolerServer> _logger = loggers.CreateLogger<PoolerServer>();
+    private readonly Lock _reloading = new();
+    private readonly List<Task> _retired = [];
+    private PoolerSettings _settings = settings;
 
     /// <summary>Runs until the signals say otherwise and all clients have left or were cut.</summary>
     /// <exception cref="IOException">An address cannot be bound.</exception>
     public async Task RunAsync(ProcessSignals signals)
     {
         using var cut = new CancellationTokenSource();
-        await using var pooler = new PostgresPooler(
-            settings.Pools, settings.Users, settings.Administrators, settings.Handshake, settings.MaxConnections, new PoolEventLog(logger), time);
-        var listeners = new ListenerSet<ListenAddress>(
+        PostgresPooler pooler = null!;
+        ListenerSet<ListenAddress> listeners = null!;
+        await using var pools = pooler = new PostgresPooler(
+            _settings.Pooling, new PoolEventLog(loggers.CreateLogger<PostgresPooler>()), time, cancellationToken => Task.Run(() => Reload(pooler, listeners), cancellationToken));
+        listeners = new ListenerSet<ListenAddress>(
             static address => address,
-            (address, accepted, _) => pooler.ServeAsync(accepted.Stream, accepted.Remote, settings.TrustUnixSockets && address.UnixPath is not null, cut.Token),
-            (address, exception) => logger.AcceptFailed(exception, address.ToString()),
+            (address, accepted, _) => pooler.ServeAsync(accepted.Stream, accepted.Remote, _settings.TrustUnixSockets && address.UnixPath is not null, cut.Token),
+            (address, exception) => _logger.AcceptFailed(exception, address.ToString()),
             time);
-        listeners.Apply(settings.Listen, (_, address) => logger.PoolerListening(address.ToString(), string.Join(", ", settings.Pools.Keys)));
+        Listen(listeners, _settings);
+        await using var management = await ManagementServer.StartAsync(_settings.Management, pooler, loggers, signals.Drain);
         _serviceManager.Ready();
-        await signals.WaitForDrainAsync(static () => { });
+        await signals.WaitForDrainAsync(() => ReloadOrLog(pooler, listeners));
         listeners.Close();
         await DrainAsync(pooler, signals.Stop);
         await cut.CancelAsync();
         await listeners.StopAsync();
-        logger.Stopped();
+        await Task.WhenAll([.. _retired, _settings.Directory.DisposeAsync().AsTask()]);
+        _logger.Stopped();
+    }
+
+    private void Listen(ListenerSet<ListenAddress> listeners, PoolerSettings now) =>
+        listeners.Apply(now.Listen, (_, address) => _logger.PoolerListening(address.ToString(), string.Join(", ", now.Pooling.Pools.Keys)));
+
+    private void ReloadOrLog(PostgresPooler pooler, ListenerSet<ListenAddress> listeners)
+    {
+        try
+        {
+            Reload(pooler, listeners);
+        }
+        catch (IOException exception)
+        {
+            _logger.ReloadFailed(exception.Message);
+        }
+    }
+
+    /// <exception cref="IOException">The configuration is wrong; what was in force stays so.</exception>
+    private void Reload(PostgresPooler pooler, ListenerSet<ListenAddress> listeners)
+    {
+        lock (_reloading)
+        {
+            PoolerSettings next;
+            try
+            {
+                next = load();
+            }
+            catch (ConfigurationException exception)
+            {
+                throw new IOException(exception.Message, exception);
+            }
+
+            pooler.Apply(next.Pooling);
+            _retired.RemoveAll(static task => task.IsCompletedSuccessfully);
+            _retired.Add(_settings.Directory.DisposeAsync().AsTask());
+            _settings = next;
+            Listen(listeners, next);
+            _logger.Reloaded();
+        }
     }
 
     private async Task DrainAsync(PostgresPooler pooler, CancellationToken stopNow)
     {
         _serviceManager.Stopping();
-        logger.PoolerDraining(pooler.ClientCount, settings.Grace.TotalSeconds);
-        using var over = new CancellationTokenSource(settings.Grace, time);
+        var grace = _settings.Grace;
+        _logger.PoolerDraining(pooler.ClientCount, grace.TotalSeconds);
+        using var over = new CancellationTokenSource(grace, time);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(over.Token, stopNow);
         try
         {
@@ -49,7 +100,7 @@ internal sealed class PoolerServer(PoolerSettings settings, TimeProvider time, I
         }
         catch (OperationCanceledException)
         {
-            logger.PoolerDrainCut(pooler.ClientCount);
+            _logger.PoolerDrainCut(pooler.ClientCount);
         }
     }
 }

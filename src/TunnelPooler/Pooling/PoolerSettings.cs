@@ -1,6 +1,4 @@
-using System.Net.Security;
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
+using System.Collections.Immutable;
 using Shared.Hosting.Configuration;
 using Shared.Pooling.Postgres;
 using Shared.Pooling.Postgres.Clients;
@@ -13,19 +11,18 @@ internal sealed record PoolerSettings
 {
     public required IReadOnlyList<ListenAddress> Listen { get; init; }
 
-    public required IReadOnlyDictionary<string, PooledOrigin> Pools { get; init; }
+    public required ListenAddress? Management { get; init; }
 
-    public required IClientCredentials Users { get; init; }
+    public required PoolerConfiguration Pooling { get; init; }
 
-    public required IReadOnlySet<string> Administrators { get; init; }
+    /// <summary>The origins that can be tried without a client: those that the pooler itself can log in to.</summary>
+    public required IReadOnlyDictionary<string, PoolDefinition> Checkable { get; init; }
 
-    public required HandshakeOptions Handshake { get; init; }
+    public required PoolerDirectory Directory { get; init; }
 
     public required bool TrustUnixSockets { get; init; }
 
     public required bool RequireReachable { get; init; }
-
-    public required int MaxConnections { get; init; }
 
     public required TimeSpan Grace { get; init; }
 
@@ -35,27 +32,62 @@ internal sealed record PoolerSettings
     {
         var handshake = new HandshakeOptions
         {
-            Tls = TlsFrom(options.Tls),
+            Tls = PoolerTls.From(options.Tls),
             RequireTls = options.Tls.Required,
             LoginTimeout = SettingChecks.Seconds("LoginTimeoutSeconds", options.LoginTimeoutSeconds, 1, 300),
         };
         var listen = options.Listen.Select((text, index) => ListenOn($"Listen:{index}", text, options, handshake)).ToArray();
+        var pools = options.Pools.Count > 0
+            ? options.Pools.ToDictionary(static pool => pool.Key, pool => PoolerPools.From(pool.Key, pool.Value, time), StringComparer.Ordinal)
+            : throw new ConfigurationException("Pools", "There is no pool. Write one in the configuration file; docs/pooling.md begins with one.");
+        var directory = new PoolerDirectory(options, time);
         return new PoolerSettings
         {
             Listen = listen.Length > 0
                 ? listen
                 : throw new ConfigurationException("Listen", "Give at least one address, e.g. --listen 127.0.0.1:6432."),
-            Pools = options.Pools.Count > 0
-                ? options.Pools.ToDictionary(static pool => pool.Key, pool => PoolSettings.From(pool.Key, pool.Value, time), StringComparer.Ordinal)
-                : throw new ConfigurationException("Pools", "There is no pool. Write one in the configuration file; docs/pooling.md begins with one."),
-            Users = new ConfiguredUsers(options.Users),
-            Administrators = options.Admins.ToHashSet(StringComparer.Ordinal),
+            Management = string.IsNullOrEmpty(options.Management) ? null : ManagementOn(options.Management),
+            Pooling = new PoolerConfiguration
+            {
+                Directory = directory,
+                Pools = pools,
+                Administrators = options.Admins.ToImmutableHashSet(StringComparer.Ordinal),
+                Handshake = handshake,
+                MaxConnections = SettingChecks.Within("MaxConnections", options.MaxConnections, 0, 100_000),
+            },
+            Checkable = CheckableOf(options, pools, time),
+            Directory = directory,
             RequireReachable = options.RequireReachable,
-            Handshake = handshake,
             TrustUnixSockets = options.TrustUnixSockets,
-            MaxConnections = SettingChecks.Within("MaxConnections", options.MaxConnections, 0, 100_000),
             Grace = SettingChecks.Seconds("GraceSeconds", options.GraceSeconds, 0, 86_400),
         };
+    }
+
+    private static Dictionary<string, PoolDefinition> CheckableOf(PoolerOptions options, Dictionary<string, PoolDefinition> pools, TimeProvider time)
+    {
+        var checkable = new Dictionary<string, PoolDefinition>(StringComparer.Ordinal);
+        foreach (var (name, pool) in pools)
+        {
+            if (PoolerPools.AuthQueryFrom(name, options.Pools[name], time) is var (definition, _))
+            {
+                checkable.Add($"{name} (AuthQuery)", definition);
+            }
+
+            if (!pool.PerUser && !pool.AnyDatabase)
+            {
+                checkable.Add(name, pool);
+            }
+        }
+
+        return checkable;
+    }
+
+    private static ListenAddress ManagementOn(string text)
+    {
+        var address = SettingChecks.Address("Management", text);
+        return address.IsLoopbackOnly
+            ? address
+            : throw new ConfigurationException("Management", $"'{address}' can be reached from outside. Write a loopback address or unix:/path.");
     }
 
     private static ListenAddress ListenOn(string key, string text, PoolerOptions options, HandshakeOptions handshake)
@@ -65,29 +97,5 @@ internal sealed record PoolerSettings
             ? address
             : throw new ConfigurationException(
                 key, $"'{address}' can be reached from outside without TLS. Set Tls:Certificate, Tls:Key and Tls:Required, or AllowPlaintext.");
-    }
-
-    private static SslServerAuthenticationOptions? TlsFrom(PoolerTlsOptions options)
-    {
-        if (options.Certificate is null)
-        {
-            return options.Required ? throw new ConfigurationException("Tls:Certificate", "TLS is required, but there is no certificate.") : null;
-        }
-
-        try
-        {
-            using var certificate = X509Certificate2.CreateFromPemFile(options.Certificate, options.Key);
-            var chain = new X509Certificate2Collection();
-            chain.ImportFromPemFile(options.Certificate);
-            return new SslServerAuthenticationOptions
-            {
-                ServerCertificateContext = SslStreamCertificateContext.Create(
-                    X509CertificateLoader.LoadPkcs12(certificate.Export(X509ContentType.Pfx), password: null), chain, offline: true),
-            };
-        }
-        catch (Exception exception) when (exception is IOException or CryptographicException or UnauthorizedAccessException)
-        {
-            throw new ConfigurationException("Tls:Certificate", $"The certificate {options.Certificate} cannot be read: {exception.Message}", exception);
-        }
     }
 }

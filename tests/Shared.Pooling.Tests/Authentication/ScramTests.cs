@@ -26,13 +26,13 @@ public sealed class ScramTests(PoolFixture fixture)
         foreach (var binding in new[] { null, "certificate"u8.ToArray() })
         {
             var client = new ScramClient(given, keys: null, binding, couldBind: false);
-            var server = new ScramServer(ScramVerifier.Create(stored), binding, plus: binding is not null);
+            var server = new ScramServer([ScramVerifier.Create(stored)], binding, plus: binding is not null);
             var final = server.Final(client.Final(server.First(client.First())));
             Assert.Equal(agree, final is not null);
             if (final is not null)
             {
                 client.Verify(final);
-                Assert.NotNull(server.ClientKey);
+                Assert.NotNull(server.Proof.Keys);
             }
         }
     }
@@ -92,12 +92,12 @@ public sealed class ScramTests(PoolFixture fixture)
     [InlineData("n,,n=,r=abc,x=y")]
     [InlineData("q,,n=,r=abc")]
     public void Malformed_first_message_is_refused(string clientFirst) => Assert.Throws<ProtocolViolationException>(
-        () => new ScramServer(ScramVerifier.Create("x"), binding: null, plus: false).First(Encoding.UTF8.GetBytes(clientFirst)));
+        () => new ScramServer([ScramVerifier.Create("x")], binding: null, plus: false).First(Encoding.UTF8.GetBytes(clientFirst)));
 
     [Fact]
     public void Client_whose_offer_was_tampered_with_is_refused()
     {
-        var server = new ScramServer(ScramVerifier.Create("x"), "certificate"u8.ToArray(), plus: false);
+        var server = new ScramServer([ScramVerifier.Create("x")], "certificate"u8.ToArray(), plus: false);
 
         var exception = Assert.Throws<ProtocolViolationException>(() => server.First("y,,n=,r=abc"u8));
 

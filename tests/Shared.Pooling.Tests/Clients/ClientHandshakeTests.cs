@@ -112,7 +112,7 @@ public sealed class ClientHandshakeTests
     public async Task What_comes_before_TLS_is_not_used_after_it()
     {
         var exception = await Assert.ThrowsAsync<ProtocolViolationException>(
-            () => ReadAsync([.. Packet(Ssl), .. Startup(V30, "user", "joe")], new HandshakeOptions { Tls = Certificate() }));
+            () => ReadAsync([.. Packet(Ssl), .. Startup(V30, "user", "joe")], new HandshakeOptions { Tls = static _ => Certificate() }));
 
         Assert.Contains("unencrypted data", exception.Message, StringComparison.Ordinal);
     }
@@ -121,7 +121,7 @@ public sealed class ClientHandshakeTests
     public async Task Plain_clients_are_refused_where_TLS_is_required()
     {
         var exception = await Assert.ThrowsAsync<HandshakeRefusedException>(
-            () => ReadAsync(Startup(V30, "user", "joe"), new HandshakeOptions { Tls = Certificate(), RequireTls = true }));
+            () => ReadAsync(Startup(V30, "user", "joe"), new HandshakeOptions { Tls = static _ => Certificate(), RequireTls = true }));
 
         Assert.Equal("28000", exception.Error.Code);
     }
@@ -133,7 +133,7 @@ public sealed class ClientHandshakeTests
     public async Task TLS_begins_by_request_or_directly_with_its_protocol(bool direct, bool alpn)
     {
         var (client, reader) = Pair();
-        var handshake = new ClientHandshake(new HandshakeOptions { Tls = Certificate(), RequireTls = true }).RunAsync(reader, Cancelled);
+        var handshake = new ClientHandshake(new HandshakeOptions { Tls = static _ => Certificate(), RequireTls = true }).RunAsync(reader, Cancelled);
         if (!direct)
         {
             await client.WriteAsync(Packet(Ssl), Cancelled);

@@ -184,7 +184,7 @@ public sealed class ConnectionPoolTests : IAsyncDisposable
     [Fact]
     public async Task Common_limit_takes_the_place_of_what_another_pool_does_not_use()
     {
-        var budget = new ConnectionBudget(2);
+        var budget = new ConnectionBudget { Limit = 2 };
         var (first, second) = (Start(new PoolOptions { Max = 5 }, budget), Start(new PoolOptions { Max = 5 }, budget));
         var (one, two) = (await first.AcquireAsync(null, Cancelled), await first.AcquireAsync(null, Cancelled));
         var waiting = second.AcquireAsync(null, Cancelled).AsTask();

@@ -1,6 +1,5 @@
 using Shared.Pooling.Pools;
 using Shared.Pooling.Postgres;
-using Shared.Pooling.Postgres.Authentication;
 using Shared.Pooling.Postgres.Clients;
 using Shared.Pooling.Postgres.Origins;
 using Shared.Pooling.Postgres.Sessions;
@@ -40,20 +39,21 @@ public sealed class PoolFixture : IAsyncLifetime
     internal PostgresPooler StartPooler(
         int max, PoolMode mode = PoolMode.Transaction, PostgresPoolOptions? options = null, PoolEvents? events = null, OriginOptions? origin = null,
         TimeSpan? waitTimeout = null) => new(
-        new Dictionary<string, PooledOrigin>
+        Configuration(new PoolDefinition(origin ?? Origin, (options ?? new PostgresPoolOptions()) with
         {
-            ["postgres"] = new(origin ?? Origin, (options ?? new PostgresPoolOptions()) with
-            {
-                Mode = mode,
-                Connections = new PoolOptions { Max = max, WaitTimeout = waitTimeout ?? TimeSpan.FromSeconds(20) },
-            }),
-        },
-        new FixedCredentials(),
-        new HashSet<string> { "app" },
-        new HandshakeOptions(),
-        maxConnections: 0,
+            Mode = mode,
+            Connections = new PoolOptions { Max = max, WaitTimeout = waitTimeout ?? TimeSpan.FromSeconds(20) },
+        })),
         events ?? new PoolEvents(),
         TimeProvider.System);
+
+    /// <summary>A configuration whose one pool is "postgres"; its user app has <see cref="Password"/>.</summary>
+    internal static PoolerConfiguration Configuration(PoolDefinition pool, IClientDirectory? directory = null) => new()
+    {
+        Directory = directory ?? new FixedDirectory(),
+        Pools = new Dictionary<string, PoolDefinition> { ["postgres"] = pool },
+        Administrators = new HashSet<string> { "app" },
+    };
 
     /// <summary>Asks PostgreSQL itself.</summary>
     internal async Task<string> ScalarAsync(string sql) => (await Server.RunAsync("psql", "-Atc", sql)).EnsureSuccess().Output.Trim();
@@ -66,10 +66,11 @@ public sealed class PoolFixture : IAsyncLifetime
         IsLocal = true,
     };
 
-    private sealed class FixedCredentials : IClientCredentials
+    private sealed class FixedDirectory : IClientDirectory
     {
-        private readonly ClientCredential _app = new(ScramVerifier.Create(Password));
+        private readonly ClientCredential _app = ClientCredential.FromPassword(Password);
 
-        public ValueTask<ClientCredential?> FindAsync(string user, string database, CancellationToken cancellationToken) => new(user == "app" ? _app : null);
+        public ValueTask<ClientAdmission> FindAsync(ClientRequest request, CancellationToken cancellationToken) =>
+            new(new ClientAdmission(request.Database, request.Database, request.User == "app" ? _app : null));
     }
 }

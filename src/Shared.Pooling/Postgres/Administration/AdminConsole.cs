@@ -9,8 +9,7 @@ namespace Shared.Pooling.Postgres.Administration;
 /// The console: a database of the pooler's own that answers simple queries, for psql. Only administrators are let in. Safe for concurrent use.
 /// </summary>
 /// <param name="commands">What it can do.</param>
-/// <param name="administrators">Who may.</param>
-internal sealed class AdminConsole(ConsoleCommands commands, IReadOnlySet<string> administrators)
+internal sealed class AdminConsole(ConsoleCommands commands)
 {
     /// <summary>The database that clients ask for to get here.</summary>
     public const string Database = "pooler";
@@ -18,8 +17,11 @@ internal sealed class AdminConsole(ConsoleCommands commands, IReadOnlySet<string
     private const int LongestCommand = 16 * 1024;
 
     /// <summary>Serves an administrator until he leaves.</summary>
+    /// <param name="startup">The client.</param>
+    /// <param name="administrators">Who may.</param>
+    /// <param name="cancellationToken">Ends it.</param>
     /// <exception cref="HandshakeRefusedException">He is none.</exception>
-    public async Task ServeAsync(ClientStartup startup, CancellationToken cancellationToken)
+    public async Task ServeAsync(ClientStartup startup, IReadOnlySet<string> administrators, CancellationToken cancellationToken)
     {
         if (!administrators.Contains(startup.User))
         {

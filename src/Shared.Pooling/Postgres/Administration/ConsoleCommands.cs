@@ -6,13 +6,14 @@ using Shared.Pooling.Postgres.Sessions;
 namespace Shared.Pooling.Postgres.Administration;
 
 /// <summary>What can be asked and done on the console. Safe for concurrent use.</summary>
-/// <param name="pools">The pools by name.</param>
-internal sealed class ConsoleCommands(IReadOnlyDictionary<string, PostgresPool> pools)
+/// <param name="pools">The pools.</param>
+/// <param name="reload">Reads the configuration anew and applies it; null where there is none to read.</param>
+internal sealed class ConsoleCommands(PoolSet pools, Func<CancellationToken, Task>? reload)
 {
     private static readonly string[] Help =
     [
         "SHOW POOLS", "SHOW CLIENTS", "SHOW SERVERS", "SHOW STATS", "SHOW LISTS", "SHOW CONFIG", "SHOW VERSION",
-        "PAUSE [pool]", "RESUME [pool]", "RECONNECT [pool]", "KILL pool", "KILL CLIENT id",
+        "PAUSE [pool]", "RESUME [pool]", "RECONNECT [pool]", "RELOAD", "KILL pool", "KILL CLIENT id",
     ];
 
     /// <summary>Runs one command.</summary>
@@ -34,12 +35,15 @@ internal sealed class ConsoleCommands(IReadOnlyDictionary<string, PostgresPool> 
                 KillClient(id, writer);
                 return;
             case [var verb] when Is(verb, "PAUSE") || Is(verb, "RESUME") || Is(verb, "RECONNECT"):
-                await EachAsync(verb, pools.Values, writer, cancellationToken);
+                await EachAsync(verb, pools.All, writer, cancellationToken);
+                return;
+            case [var verb] when Is(verb, "RELOAD"):
+                await ReloadAsync(writer, cancellationToken);
                 return;
             case [var verb, var name] when Is(verb, "PAUSE") || Is(verb, "RESUME") || Is(verb, "RECONNECT") || Is(verb, "KILL"):
-                if (pools.TryGetValue(name, out var pool))
+                if (pools.Named(name) is { Count: > 0 } named)
                 {
-                    await EachAsync(verb, [pool], writer, cancellationToken);
+                    await EachAsync(verb, named, writer, cancellationToken);
                 }
                 else
                 {
@@ -81,6 +85,19 @@ internal sealed class ConsoleCommands(IReadOnlyDictionary<string, PostgresPool> 
         writer.Begin(BackendMessage.CommandComplete).CString(verb.ToUpperInvariant()).End();
     }
 
+    private async Task ReloadAsync(MessageWriter writer, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await (reload?.Invoke(cancellationToken) ?? throw new IOException("there is no configuration file to read"));
+            writer.Begin(BackendMessage.CommandComplete).CString("RELOAD").End();
+        }
+        catch (IOException exception)
+        {
+            PostgresError.Error(SqlState.ConfigurationFile, $"the configuration was not reloaded, and what was in force stays so: {exception.Message}").Write(writer);
+        }
+    }
+
     private ConsoleTable? Show(string what) => what.ToUpperInvariant() switch
     {
         "POOLS" => Pools(),
@@ -96,23 +113,25 @@ internal sealed class ConsoleCommands(IReadOnlyDictionary<string, PostgresPool> 
 
     private ConsoleTable Pools()
     {
-        var table = new ConsoleTable("database", "pool_mode", "cl_active", "cl_waiting", "cl_idle", "sv_active", "sv_idle", "sv_login", "sv_pinned", "maxwait_ms", "state");
-        foreach (var pool in pools.Values)
+        var table = new ConsoleTable(
+            "database", "user", "server_database", "pool_mode", "cl_active", "cl_waiting", "cl_idle", "sv_active", "sv_idle", "sv_login", "sv_pinned", "maxwait_ms", "state");
+        foreach (var pool in pools.All)
         {
-            var counts = pool.Connections.Counts;
-            var states = pool.Clients.CountBy(static client => client.Activity.State).ToDictionary();
+            var status = pool.Status;
             table.Add(
                 pool.Name,
+                pool.Key.User,
+                pool.Key.Database,
                 pool.Options.Mode.ToString().ToLowerInvariant(),
-                Text(states.GetValueOrDefault(ClientState.Active) + states.GetValueOrDefault(ClientState.IdleInTransaction)),
-                Text(counts.Waiting),
-                Text(states.GetValueOrDefault(ClientState.Idle)),
-                Text(counts.Leased),
-                Text(counts.Idle),
-                Text(counts.Connecting),
+                Text(status.ClientsActive),
+                Text(status.ClientsWaiting),
+                Text(status.ClientsIdle),
+                Text(status.ServersActive),
+                Text(status.ServersIdle),
+                Text(status.ServersConnecting),
                 Text(pool.Servers.Count(static server => server.Pins != Pins.None)),
-                Text((long)counts.OldestWait.TotalMilliseconds),
-                counts.State.ToString().ToLowerInvariant());
+                Text((long)status.OldestWait.TotalMilliseconds),
+                pool.Connections.Counts.State.ToString().ToLowerInvariant());
         }
 
         return table;
@@ -121,7 +140,7 @@ internal sealed class ConsoleCommands(IReadOnlyDictionary<string, PostgresPool> 
     private ConsoleTable Clients()
     {
         var table = new ConsoleTable("id", "database", "user", "addr", "state", "state_ms", "connect_time", "requests", "transactions", "server_pid");
-        foreach (var client in pools.Values.SelectMany(static pool => pool.Clients))
+        foreach (var client in pools.All.SelectMany(static pool => pool.Clients))
         {
             var activity = client.Activity;
             table.Add(
@@ -136,7 +155,7 @@ internal sealed class ConsoleCommands(IReadOnlyDictionary<string, PostgresPool> 
     private ConsoleTable Servers()
     {
         var table = new ConsoleTable("pid", "database", "state", "client_id", "pinned_by", "prepared_statements");
-        foreach (var pool in pools.Values)
+        foreach (var pool in pools.All)
         {
             foreach (var server in pool.Servers)
             {
@@ -153,7 +172,7 @@ internal sealed class ConsoleCommands(IReadOnlyDictionary<string, PostgresPool> 
     private ConsoleTable Stats()
     {
         var table = new ConsoleTable("database", "total_requests", "total_transactions", "total_wait_ms", "servers_opened");
-        foreach (var pool in pools.Values)
+        foreach (var pool in pools.All)
         {
             var counts = pool.Connections.Counts;
             var (requests, transactions) = pool.Totals;
@@ -164,14 +183,14 @@ internal sealed class ConsoleCommands(IReadOnlyDictionary<string, PostgresPool> 
     }
 
     private ConsoleTable Lists() => new ConsoleTable("list", "items")
-        .Add("pools", Text(pools.Count))
-        .Add("clients", Text(pools.Values.Sum(static pool => pool.ClientCount)))
-        .Add("servers", Text(pools.Values.Sum(static pool => pool.Servers.Count())));
+        .Add("pools", Text(pools.All.Count))
+        .Add("clients", Text(pools.All.Sum(static pool => pool.ClientCount)))
+        .Add("servers", Text(pools.All.Sum(static pool => pool.Servers.Count())));
 
     private ConsoleTable Config()
     {
         var table = new ConsoleTable("database", "key", "value");
-        foreach (var pool in pools.Values)
+        foreach (var pool in pools.All)
         {
             var (options, connections) = (pool.Options, pool.Options.Connections);
             table.Add(pool.Name, "mode", options.Mode.ToString().ToLowerInvariant())
@@ -190,7 +209,7 @@ internal sealed class ConsoleCommands(IReadOnlyDictionary<string, PostgresPool> 
     private void KillClient(string text, MessageWriter writer)
     {
         var client = int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var id)
-            ? pools.Values.SelectMany(static pool => pool.Clients).FirstOrDefault(client => client.Identity.Id == id)
+            ? pools.All.SelectMany(static pool => pool.Clients).FirstOrDefault(client => client.Identity.Id == id)
             : null;
         if (client is null)
         {

@@ -14,5 +14,9 @@ internal static class Md5Password
     /// <summary>What a client answers to a salt.</summary>
     public static string Answer(string stored, ReadOnlySpan<byte> salt) => "md5" + Hex(MD5.HashData([.. Encoding.ASCII.GetBytes(stored[3..]), .. salt]));
 
+    /// <summary>True for an entry of pg_authid that is of this method.</summary>
+    public static bool IsStored(string text) =>
+        text.Length == 3 + (2 * MD5.HashSizeInBytes) && text.StartsWith("md5", StringComparison.Ordinal) && text[3..].All(char.IsAsciiHexDigitLower);
+
     private static string Hex(byte[] hash) => Convert.ToHexStringLower(hash);
 }

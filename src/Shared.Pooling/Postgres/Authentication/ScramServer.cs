@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Security.Cryptography;
 using System.Text;
 using Shared.Pooling.Postgres.Protocol;
@@ -6,10 +7,10 @@ namespace Shared.Pooling.Postgres.Authentication;
 
 /// <summary>The server's side of SCRAM-SHA-256 and SCRAM-SHA-256-PLUS, one login. Not safe for concurrent use.</summary>
 /// <remarks>Source: RFC 5802, RFC 7677, RFC 5929 section 4; PostgreSQL documentation, "SASL Authentication".</remarks>
-/// <param name="verifier">Of the user's password; a mock one for an unknown user.</param>
+/// <param name="verifiers">Of the user's passwords, with one salt; a mock one for an unknown user.</param>
 /// <param name="binding">The hash of our certificate, when PLUS was offered; null without.</param>
 /// <param name="plus">True when the client has chosen PLUS.</param>
-internal sealed class ScramServer(ScramVerifier verifier, byte[]? binding, bool plus)
+internal sealed class ScramServer(ImmutableArray<ScramVerifier> verifiers, byte[]? binding, bool plus)
 {
     private const int NonceLength = 18;
 
@@ -18,8 +19,8 @@ internal sealed class ScramServer(ScramVerifier verifier, byte[]? binding, bool 
     private string _serverFirst = "";
     private string _nonce = "";
 
-    /// <summary>The client's key, once it has proven it: enough to log in as it elsewhere, where the salt is the same.</summary>
-    public byte[]? ClientKey { get; private set; }
+    /// <summary>What the client has proven; enough to log in as it elsewhere, where the salt is the same.</summary>
+    public LoginProof Proof { get; private set; } = LoginProof.None;
 
     /// <summary>Answers the client's first message.</summary>
     /// <exception cref="ProtocolViolationException">The message is malformed, or binds where it must not or not where it must.</exception>
@@ -52,7 +53,7 @@ internal sealed class ScramServer(ScramVerifier verifier, byte[]? binding, bool 
         }
 
         _nonce = nonce + Convert.ToBase64String(RandomNumberGenerator.GetBytes(NonceLength));
-        _serverFirst = $"r={_nonce},s={Convert.ToBase64String(verifier.Salt)},i={verifier.Iterations}";
+        _serverFirst = $"r={_nonce},s={Convert.ToBase64String(verifiers[0].Salt)},i={verifiers[0].Iterations}";
         return Encoding.UTF8.GetBytes(_serverFirst);
     }
 
@@ -79,19 +80,28 @@ internal sealed class ScramServer(ScramVerifier verifier, byte[]? binding, bool 
         }
 
         var authMessage = Encoding.UTF8.GetBytes($"{_clientFirstBare},{_serverFirst},{text[..text.LastIndexOf(",p=", StringComparison.Ordinal)]}");
+        foreach (var verifier in verifiers)
+        {
+            if (ClientKey(verifier, authMessage, proof) is { } clientKey)
+            {
+                Proof = LoginProof.OfScram(clientKey, verifier.ServerKey);
+                return Encoding.UTF8.GetBytes($"v={Convert.ToBase64String(HMACSHA256.HashData(verifier.ServerKey, authMessage))}");
+            }
+        }
+
+        return null;
+    }
+
+    // The key that the proof was made with, when it is the one that belongs to the verifier.
+    private static byte[]? ClientKey(ScramVerifier verifier, byte[] authMessage, byte[] proof)
+    {
         var clientKey = HMACSHA256.HashData(verifier.StoredKey, authMessage);
         for (var i = 0; i < clientKey.Length; i++)
         {
             clientKey[i] ^= proof[i];
         }
 
-        if (!CryptographicOperations.FixedTimeEquals(SHA256.HashData(clientKey), verifier.StoredKey))
-        {
-            return null;
-        }
-
-        ClientKey = clientKey;
-        return Encoding.UTF8.GetBytes($"v={Convert.ToBase64String(HMACSHA256.HashData(verifier.ServerKey, authMessage))}");
+        return CryptographicOperations.FixedTimeEquals(SHA256.HashData(clientKey), verifier.StoredKey) ? clientKey : null;
     }
 
     // gs2-header: a channel binding flag, an authorization identity that PostgreSQL does not support, each ended by a comma.

@@ -31,6 +31,9 @@ public sealed class ScramVerifier
     /// <summary>Makes one of a password, with a new salt.</summary>
     public static ScramVerifier Create(string password) => Create(password, RandomNumberGenerator.GetBytes(SaltLength), DefaultIterations);
 
+    /// <summary>Makes one with the salt of another, so that a client may have either password.</summary>
+    public static ScramVerifier Create(string password, ScramVerifier beside) => Create(password, beside.Salt, beside.Iterations);
+
     /// <summary>Reads one as PostgreSQL writes it.</summary>
     public static bool TryParse(string text, [NotNullWhen(true)] out ScramVerifier? verifier)
     {

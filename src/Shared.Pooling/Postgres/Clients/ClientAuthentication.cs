@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Shared.Pooling.Postgres.Authentication;
 using Shared.Pooling.Postgres.Protocol;
@@ -6,11 +7,10 @@ using Shared.Pooling.Postgres.Protocol;
 namespace Shared.Pooling.Postgres.Clients;
 
 /// <summary>
-/// Asks a client for its password. An unknown user takes the same steps and gets the same answer as a wrong password. Safe for concurrent use.
+/// Lets a client prove who it is. An unknown user takes the same steps and gets the same answer as a wrong password. Safe for concurrent use.
 /// </summary>
-/// <remarks>Source: PostgreSQL documentation, "SASL Authentication".</remarks>
-/// <param name="credentials">Knows the users.</param>
-internal sealed class ClientAuthentication(IClientCredentials credentials)
+/// <remarks>Source: PostgreSQL documentation, "SASL Authentication", "Certificate Authentication".</remarks>
+internal sealed class ClientAuthentication
 {
     private const int LargestAnswer = 8 * 1024;
     private const int Md5Request = 5;
@@ -22,29 +22,40 @@ internal sealed class ClientAuthentication(IClientCredentials credentials)
     private readonly byte[] _mockSecret = RandomNumberGenerator.GetBytes(SHA256.HashSizeInBytes);
 
     /// <summary>Lets the client in, or not.</summary>
+    /// <param name="startup">The client.</param>
+    /// <param name="credential">What it has to prove; null for an unknown user.</param>
+    /// <param name="cancellationToken">Ends the attempt.</param>
+    /// <returns>What it has shown of its password.</returns>
     /// <exception cref="HandshakeRefusedException">The password is wrong, or there is no such user.</exception>
     /// <exception cref="ProtocolViolationException">The client does not speak the protocol.</exception>
-    public async Task RunAsync(ClientStartup startup, CancellationToken cancellationToken)
+    public async Task<LoginProof> RunAsync(ClientStartup startup, ClientCredential? credential, CancellationToken cancellationToken)
     {
-        var credential = await credentials.FindAsync(startup.User, startup.Database, cancellationToken);
-        using var writer = new MessageWriter();
-        var known = credential is { Verifier: null, Md5: { } md5 }
-            ? await Md5Async(startup, md5, writer, cancellationToken)
-            : await ScramAsync(startup, credential?.Verifier, writer, cancellationToken);
-        if (!known)
+        if (credential is { ByCertificate: true })
         {
-            throw new HandshakeRefusedException(PostgresError.Fatal(
-                SqlState.InvalidPassword, $"password authentication failed for user \"{startup.User}\""));
+            return IsNamedBy(startup.ClientCertificate, startup.User)
+                ? LoginProof.None
+                : throw Refused($"certificate authentication failed for user \"{startup.User}\"", SqlState.InvalidAuthorization);
         }
+
+        using var writer = new MessageWriter();
+        var proof = credential is { Verifiers.IsEmpty: true, Md5: { } md5 }
+            ? await Md5Async(startup, md5, writer, cancellationToken)
+            : await ScramAsync(startup, credential, writer, cancellationToken);
+        return proof ?? throw Refused($"password authentication failed for user \"{startup.User}\"", SqlState.InvalidPassword);
     }
 
-    private static async Task<bool> Md5Async(ClientStartup startup, string stored, MessageWriter writer, CancellationToken cancellationToken)
+    private static HandshakeRefusedException Refused(string message, string code) => new(PostgresError.Fatal(code, message));
+
+    private static bool IsNamedBy(X509Certificate2? certificate, string user) =>
+        certificate is not null && certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: false) == user;
+
+    private static async Task<LoginProof?> Md5Async(ClientStartup startup, string stored, MessageWriter writer, CancellationToken cancellationToken)
     {
         var salt = RandomNumberGenerator.GetBytes(SaltLength);
         writer.Begin(BackendMessage.Authentication).Int32(Md5Request).Bytes(salt).End();
         var answer = await AskAsync(startup.Reader, writer, cancellationToken);
         var expected = Encoding.ASCII.GetBytes(Md5Password.Answer(stored, salt));
-        return CryptographicOperations.FixedTimeEquals(new BodyReader(answer.Span).CString(), expected);
+        return CryptographicOperations.FixedTimeEquals(new BodyReader(answer.Span).CString(), expected) ? LoginProof.OfMd5(stored) : null;
     }
 
     private static async Task<ReadOnlyMemory<byte>> AskAsync(MessageReader reader, MessageWriter writer, CancellationToken cancellationToken)
@@ -55,7 +66,7 @@ internal sealed class ClientAuthentication(IClientCredentials credentials)
         return type == FrontendMessage.Password ? body : throw new ProtocolViolationException("expected a password");
     }
 
-    private async Task<bool> ScramAsync(ClientStartup startup, ScramVerifier? verifier, MessageWriter writer, CancellationToken cancellationToken)
+    private async Task<LoginProof?> ScramAsync(ClientStartup startup, ClientCredential? credential, MessageWriter writer, CancellationToken cancellationToken)
     {
         var binding = startup.LocalCertificate is { } certificate ? ChannelBinding.EndPointHash(certificate) : null;
         writer.Begin(BackendMessage.Authentication).Int32(SaslRequest);
@@ -73,17 +84,18 @@ internal sealed class ClientAuthentication(IClientCredentials credentials)
             throw new ProtocolViolationException("client selected an invalid SASL authentication mechanism");
         }
 
-        var scram = new ScramServer(verifier ?? ScramVerifier.Mock(startup.User, _mockSecret), binding, plus);
+        var isKnown = credential is { Verifiers.IsEmpty: false };
+        var scram = new ScramServer(isKnown ? credential!.Verifiers : [ScramVerifier.Mock(startup.User, _mockSecret)], binding, plus);
         writer.Begin(BackendMessage.Authentication).Int32(SaslContinue).Bytes(scram.First(first)).End();
         var final = scram.Final((await AskAsync(startup.Reader, writer, cancellationToken)).Span);
-        if (final is null || verifier is null)
+        if (final is null || !isKnown)
         {
-            return false;
+            return null;
         }
 
         writer.Begin(BackendMessage.Authentication).Int32(SaslFinal).Bytes(final).End();
         await startup.Reader.Stream.WriteAsync(writer.Written, cancellationToken);
-        return true;
+        return credential!.Password is { } password ? LoginProof.OfPassword(password) : scram.Proof;
     }
 
     private static (string Mechanism, byte[] First) ReadInitial(ReadOnlySpan<byte> body)

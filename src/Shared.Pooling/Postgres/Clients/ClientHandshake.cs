@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Net.Security;
 using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
 using Shared.Pooling.Postgres.Protocol;
 using Shared.Streams.Tls;
 
@@ -130,21 +131,9 @@ internal sealed class ClientHandshake(HandshakeOptions options)
     private async ValueTask EncryptAsync(MessageReader reader, bool direct, CancellationToken cancellationToken)
     {
         _state = HandshakeState.Encrypted;
-        var offered = options.Tls!;
-        var tls = new SslServerAuthenticationOptions
-        {
-            ServerCertificate = offered.ServerCertificate,
-            ServerCertificateContext = offered.ServerCertificateContext,
-            ServerCertificateSelectionCallback = offered.ServerCertificateSelectionCallback,
-            ClientCertificateRequired = offered.ClientCertificateRequired,
-            CertificateChainPolicy = offered.CertificateChainPolicy,
-            RemoteCertificateValidationCallback = offered.RemoteCertificateValidationCallback,
-            EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
-            ApplicationProtocols = [Alpn],
-        };
         try
         {
-            var stream = await TlsStream.AcceptAsync(direct ? reader.TakeStream() : reader.Stream, tls, cancellationToken);
+            var stream = await TlsStream.AcceptAsync(direct ? reader.TakeStream() : reader.Stream, Select, cancellationToken);
             reader.Continue(stream);
             if (direct && stream.Session.NegotiatedApplicationProtocol != Alpn)
             {
@@ -155,6 +144,14 @@ internal sealed class ClientHandshake(HandshakeOptions options)
         {
             throw new ProtocolViolationException($"the TLS handshake failed: {exception.Message}");
         }
+    }
+
+    private SslServerAuthenticationOptions Select(string serverName)
+    {
+        var selected = options.Tls!(serverName);
+        selected.EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13;
+        selected.ApplicationProtocols = [Alpn];
+        return selected;
     }
 
     private async ValueTask<ClientStartup> StartAsync(MessageReader reader, int version, byte[] packet, CancellationToken cancellationToken)
@@ -176,8 +173,8 @@ internal sealed class ClientHandshake(HandshakeOptions options)
             Minor = Math.Min(version & 0xffff, NewestMinor) == NewestMinor ? NewestMinor : 0,
             IsEncrypted = session is not null,
             LocalCertificate = session?.LocalCertificate,
-            ClientCertificate = session?.RemoteCertificate,
-            ServerName = session?.TargetHostName,
+            ClientCertificate = session?.RemoteCertificate as X509Certificate2,
+            ServerName = string.IsNullOrEmpty(session?.TargetHostName) ? null : session.TargetHostName,
         };
         if ((version & 0xffff) > NewestMinor || (version & 0xffff) == 1 || unknown.Count > 0)
         {

@@ -33,8 +33,8 @@ internal sealed record ClientStartup
     /// <summary>Our certificate, for channel binding; null without TLS.</summary>
     public X509Certificate? LocalCertificate { get; init; }
 
-    /// <summary>Its certificate; null when it gave none.</summary>
-    public X509Certificate? ClientCertificate { get; init; }
+    /// <summary>Its certificate, whose chain has been verified; null when it gave none.</summary>
+    public X509Certificate2? ClientCertificate { get; init; }
 }
 
 /// <summary>A request to cancel what runs for another connection.</summary>

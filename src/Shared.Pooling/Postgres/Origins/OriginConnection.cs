@@ -4,8 +4,12 @@ using Shared.Streams;
 namespace Shared.Pooling.Postgres.Origins;
 
 /// <summary>A connection to an origin that is logged in and idle.</summary>
-internal sealed class OriginConnection(MessageReader reader, IReadOnlyDictionary<string, string> parameters, int processId, byte[] cancelKey) : IAsyncDisposable
+internal sealed class OriginConnection(
+    OriginConnector connector, MessageReader reader, IReadOnlyDictionary<string, string> parameters, int processId, byte[] cancelKey) : IAsyncDisposable
 {
+    /// <summary>What has opened it, and can cancel what runs on it.</summary>
+    public OriginConnector Connector { get; } = connector;
+
     /// <summary>Its incoming side.</summary>
     public MessageReader Reader { get; } = reader;
 

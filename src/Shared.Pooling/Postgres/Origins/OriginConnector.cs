@@ -19,15 +19,20 @@ internal sealed class OriginConnector(OriginOptions options, TimeProvider time)
     /// <summary>Opens a connection.</summary>
     /// <exception cref="OriginException">It could not be opened; names the hop.</exception>
     /// <exception cref="OperationCanceledException">The caller does not want it any more.</exception>
-    public async ValueTask<OriginConnection> ConnectAsync(CancellationToken cancellationToken)
+    public ValueTask<OriginConnection> ConnectAsync(CancellationToken cancellationToken) => ConnectAsync([], cancellationToken);
+
+    /// <summary>Opens a connection with further parameters in its startup message.</summary>
+    /// <exception cref="OriginException">It could not be opened; names the hop.</exception>
+    /// <exception cref="OperationCanceledException">The caller does not want it any more.</exception>
+    public async ValueTask<OriginConnection> ConnectAsync(IReadOnlyList<KeyValuePair<string, string>> parameters, CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(Options.ConnectTimeout, time);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, deadline.Token);
         var reader = await OpenAsync(limit.Token, cancellationToken);
         try
         {
-            using var login = new OriginLogin(Options, reader);
-            return await login.RunAsync(limit.Token);
+            using var login = new OriginLogin(this, reader);
+            return await login.RunAsync(parameters, limit.Token);
         }
         catch (Exception exception)
         {

@@ -7,7 +7,7 @@ namespace Shared.Pooling.Postgres.Origins;
 
 /// <summary>One login at an origin, from the startup message to its first ReadyForQuery. What the server may send is bounded.</summary>
 /// <remarks>Source: PostgreSQL documentation, "Start-up" and "SASL Authentication".</remarks>
-internal sealed class OriginLogin(OriginOptions options, MessageReader reader) : IDisposable
+internal sealed class OriginLogin(OriginConnector connector, MessageReader reader) : IDisposable
 {
     private const int Protocol30 = 3 << 16;
     private const int Protocol32 = Protocol30 | 2;
@@ -15,6 +15,7 @@ internal sealed class OriginLogin(OriginOptions options, MessageReader reader) :
     private const int MostMessages = 256;
     private const int LargestCancelKey = 256;
 
+    private readonly OriginOptions _options = connector.Options;
     private readonly Dictionary<string, string> _parameters = new(StringComparer.Ordinal);
     private readonly MessageWriter _writer = new();
     private LoginState _state = LoginState.Started;
@@ -26,9 +27,17 @@ internal sealed class OriginLogin(OriginOptions options, MessageReader reader) :
     /// <summary>Logs in.</summary>
     /// <exception cref="OriginException">The server refuses.</exception>
     /// <exception cref="ProtocolViolationException">It does not speak the protocol.</exception>
-    public async Task<OriginConnection> RunAsync(CancellationToken cancellationToken)
+    /// <param name="parameters">Further parameters of the startup message.</param>
+    /// <param name="cancellationToken">Ends the attempt.</param>
+    public async Task<OriginConnection> RunAsync(IReadOnlyList<KeyValuePair<string, string>> parameters, CancellationToken cancellationToken)
     {
-        _writer.BeginUntyped().Int32(Protocol32).CString("user").CString(options.User).CString("database").CString(options.Database).Byte(0).End();
+        _writer.BeginUntyped().Int32(Protocol32).CString("user").CString(_options.User).CString("database").CString(_options.Database);
+        foreach (var (name, value) in parameters)
+        {
+            _writer.CString(name).CString(value);
+        }
+
+        _writer.Byte(0).End();
         await SendAsync(cancellationToken);
         for (var messages = 0; messages < MostMessages; messages++)
         {
@@ -36,7 +45,7 @@ internal sealed class OriginLogin(OriginOptions options, MessageReader reader) :
             if (type == BackendMessage.ReadyForQuery)
             {
                 Expect(_state == LoginState.Authenticated, "it is ready before it has let us in");
-                return new OriginConnection(reader, _parameters, _processId, _cancelKey);
+                return new OriginConnection(connector, reader, _parameters, _processId, _cancelKey);
             }
 
             Receive(type, body.Span);
@@ -72,7 +81,7 @@ internal sealed class OriginLogin(OriginOptions options, MessageReader reader) :
         switch (type)
         {
             case BackendMessage.ErrorResponse:
-                throw OriginException.Refused(PostgresError.Read(body), options.User, options.Database);
+                throw OriginException.Refused(PostgresError.Read(body), _options.User, _options.Database);
             case BackendMessage.NegotiateProtocolVersion:
                 Expect(_state == LoginState.Started && !_negotiated, "it negotiates the protocol twice, or too late");
                 _negotiated = true;
@@ -103,12 +112,12 @@ internal sealed class OriginLogin(OriginOptions options, MessageReader reader) :
             case AuthenticationRequest.Ok:
                 // A server that skips its own proof is not the one it pretends to be.
                 Expect(_state is LoginState.Started or LoginState.PasswordSent or LoginState.ServerVerified, "it lets us in before it has proven itself");
-                Expect(_state == LoginState.ServerVerified || !options.RequireChannelBinding, "it lets us in without channel binding, which the pool requires");
+                Expect(_state == LoginState.ServerVerified || !_options.RequireChannelBinding, "it lets us in without channel binding, which the pool requires");
                 _state = LoginState.Authenticated;
                 break;
             case AuthenticationRequest.CleartextPassword:
-                Expect(!options.RequireChannelBinding, "it asks for a password in clear, but the pool requires channel binding");
-                if (reader.Stream is not TlsStream && !options.IsLocal)
+                Expect(!_options.RequireChannelBinding, "it asks for a password in clear, but the pool requires channel binding");
+                if (reader.Stream is not TlsStream && !_options.IsLocal)
                 {
                     throw new OriginException(
                         "credentials", SqlState.InvalidAuthorization, "the database asks for the password in clear on a connection without TLS",
@@ -118,8 +127,8 @@ internal sealed class OriginLogin(OriginOptions options, MessageReader reader) :
                 SendPassword(Password());
                 break;
             case AuthenticationRequest.Md5Password:
-                Expect(!options.RequireChannelBinding && rest.Length == 4, "it asks for md5, but the pool requires channel binding");
-                SendPassword(Md5Password.Answer(Md5Password.Stored(Password(), options.User), rest));
+                Expect(!_options.RequireChannelBinding && rest.Length == 4, "it asks for md5, but the pool requires channel binding");
+                SendPassword(Md5Password.Answer(_options.Proof.Md5 ?? Md5Password.Stored(Password(), _options.User), rest));
                 break;
             case AuthenticationRequest.Sasl:
                 Enter(LoginState.Started, LoginState.SaslStarted);
@@ -159,9 +168,9 @@ internal sealed class OriginLogin(OriginOptions options, MessageReader reader) :
         var certificate = (reader.Stream as TlsStream)?.Session.RemoteCertificate;
         var binding = certificate is null ? null : ChannelBinding.EndPointHash(certificate);
         var bind = plus && binding is not null;
-        Expect(bind || !options.RequireChannelBinding, "it offers no channel binding, which the pool requires");
+        Expect(bind || !_options.RequireChannelBinding, "it offers no channel binding, which the pool requires");
         Expect(bind || scram, "it offers no SCRAM mechanism that is known");
-        _scram = new ScramClient(Password(), keys: null, bind ? binding : null, couldBind: binding is not null);
+        _scram = new ScramClient(_options.Proof.Keys is null ? Password() : null, _options.Proof.Keys, bind ? binding : null, couldBind: binding is not null);
         var first = _scram.First();
         _writer.Begin(FrontendMessage.Password).CString(bind ? ScramClient.MechanismPlus : ScramClient.Mechanism).Int32(first.Length).Bytes(first).End();
     }
@@ -172,9 +181,9 @@ internal sealed class OriginLogin(OriginOptions options, MessageReader reader) :
         _writer.Begin(FrontendMessage.Password).CString(password).End();
     }
 
-    private string Password() => options.Password ?? throw new OriginException(
-        "credentials", SqlState.InvalidPassword, $"the database asks for the password of user \"{options.User}\", and the pool has none",
-        "Give it in the pool's PasswordFile, or as TUNNEL_POOLER__POOLS__NAME__PASSWORD.");
+    private string Password() => _options.Password ?? _options.Proof.Password ?? throw new OriginException(
+        "credentials", SqlState.InvalidPassword, $"the database asks for the password of user \"{_options.User}\", and the pool has none",
+        "Give the pool its password (PasswordFile), or take the clients' own from the database (AuthQuery).");
 
     private enum LoginState
     {

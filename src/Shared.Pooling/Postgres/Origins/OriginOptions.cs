@@ -1,4 +1,5 @@
 using System.Security.Cryptography.X509Certificates;
+using Shared.Pooling.Postgres.Authentication;
 using Shared.Streams.Dialing;
 
 namespace Shared.Pooling.Postgres.Origins;
@@ -17,6 +18,9 @@ public sealed record OriginOptions
 
     /// <summary>The password; null without.</summary>
     public string? Password { get; init; }
+
+    /// <summary>What a client of the same name has shown of its password; used when there is no password.</summary>
+    internal LoginProof Proof { get; init; } = LoginProof.None;
 
     /// <summary>TLS to the origin, inside whatever the dialer provides.</summary>
     public OriginTls Tls { get; init; } = OriginTls.Prefer;
@@ -38,4 +42,7 @@ public sealed record OriginOptions
 
     /// <summary>Dialling, TLS and login together may take so long.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>Says nothing that is secret.</summary>
+    public override string ToString() => $"{User} at {Database}, {Dialer}";
 }

@@ -22,6 +22,7 @@ internal static class SqlState
     public const string CannotConnectNow = "57P03";
     public const string IdleSessionTimeout = "57P05";
     public const string IdleInTransactionTimeout = "25P03";
+    public const string ConfigurationFile = "F0000";
     public const string SystemError = "58000";
     public const string InternalError = "XX000";
 }

@@ -15,7 +15,7 @@ internal sealed class CancelRegistry
     /// <summary>As long as PostgreSQL 18 makes them, in bytes.</summary>
     private const int LongKey = 32;
 
-    private readonly ConcurrentDictionary<int, (byte[] Key, ClientSession? Client)> _clients = new();
+    private readonly ConcurrentDictionary<int, (byte[] Key, Func<CancellationToken, Task>? Cancel)> _clients = new();
 
     /// <summary>Makes up a process id that no client has, and its key.</summary>
     /// <param name="minor">The protocol's minor version: 3.2 knows longer keys.</param>
@@ -33,14 +33,17 @@ internal sealed class CancelRegistry
     }
 
     /// <summary>From now on the key cancels this client's queries.</summary>
-    public void Assign(ClientSession client, byte[] key) => _clients[client.Identity.Id] = (key, client);
+    /// <param name="id">The process id that was made up.</param>
+    /// <param name="key">Its key.</param>
+    /// <param name="cancel">Cancels what runs.</param>
+    public void Assign(int id, byte[] key, Func<CancellationToken, Task> cancel) => _clients[id] = (key, cancel);
 
     /// <summary>The key is worth nothing any more.</summary>
     public void Release(int id) => _clients.TryRemove(id, out _);
 
     /// <summary>Cancels what runs for the client whose key this is; nothing happens, and nobody learns it, when it is nobody's.</summary>
     public Task CancelAsync(CancelRequest request, CancellationToken cancellationToken) =>
-        _clients.TryGetValue(request.ProcessId, out var entry) && entry.Client is { } client && CryptographicOperations.FixedTimeEquals(entry.Key, request.Key)
-            ? client.CancelAsync(cancellationToken)
+        _clients.TryGetValue(request.ProcessId, out var entry) && entry.Cancel is { } cancel && CryptographicOperations.FixedTimeEquals(entry.Key, request.Key)
+            ? cancel(cancellationToken)
             : Task.CompletedTask;
 }

@@ -1,4 +1,5 @@
 using Shared.Pooling.Postgres.Administration;
+using Shared.Pooling.Postgres.Authentication;
 using Shared.Pooling.Postgres.Clients;
 using Shared.Pooling.Postgres.Protocol;
 using Shared.Streams;
@@ -11,17 +12,22 @@ namespace Shared.Pooling.Postgres.Sessions;
 /// </summary>
 /// <param name="pools">Where clients belong.</param>
 /// <param name="console">The database of the pooler's own.</param>
-/// <param name="credentials">Who they are.</param>
-/// <param name="options">How they may connect.</param>
 /// <param name="events">The log.</param>
 /// <param name="time">The clock.</param>
-internal sealed class PostgresFrontend(
-    IPoolDirectory pools, AdminConsole console, IClientCredentials credentials, HandshakeOptions options, IPoolEvents events, TimeProvider time)
+internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoolEvents events, TimeProvider time)
 {
     private static readonly TimeSpan FarewellTimeout = TimeSpan.FromSeconds(5);
 
-    private readonly ClientAuthentication _authentication = new(credentials);
+    private readonly ClientAuthentication _authentication = new();
     private readonly CancelRegistry _cancels = new();
+    private volatile PoolerConfiguration _configuration = null!;
+
+    /// <summary>Who may connect, and how; may be changed at any time.</summary>
+    public required PoolerConfiguration Configuration
+    {
+        get => _configuration;
+        set => _configuration = value;
+    }
 
     /// <summary>Serves one connection until it ends. Takes the stream over.</summary>
     /// <param name="stream">The client's connection.</param>
@@ -30,34 +36,27 @@ internal sealed class PostgresFrontend(
     /// <param name="cut">Ends it.</param>
     public async Task ServeAsync(DuplexStream stream, string remote, bool trusted, CancellationToken cut)
     {
+        var configuration = Configuration;
         var reader = new MessageReader(stream);
-        using var deadline = new CancellationTokenSource(options.LoginTimeout, time);
+        using var deadline = new CancellationTokenSource(configuration.Handshake.LoginTimeout, time);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cut, deadline.Token);
         try
         {
-            var (startup, cancel) = await new ClientHandshake(options).RunAsync(reader, limit.Token);
+            var (startup, cancel) = await new ClientHandshake(configuration.Handshake).RunAsync(reader, limit.Token);
             if (cancel is not null)
             {
                 await _cancels.CancelAsync(cancel, limit.Token);
-                await CloseAsync(reader);
-                return;
             }
-
-            if (!trusted)
+            else
             {
-                await _authentication.RunAsync(startup!, limit.Token);
+                await ServeAsync(configuration, startup!, remote, trusted, limit.Token, cut);
+                if (startup!.Database != AdminConsole.Database)
+                {
+                    return;
+                }
             }
 
-            if (startup!.Database == AdminConsole.Database)
-            {
-                await console.ServeAsync(startup, cut);
-                await CloseAsync(reader);
-                return;
-            }
-
-            var pool = pools.Find(startup!) ?? throw new HandshakeRefusedException(PostgresError.Fatal(
-                SqlState.InvalidCatalogName, $"no pool is configured for database \"{startup!.Database}\""));
-            await ServeAsync(startup!, pool, remote, limit.Token, cut);
+            await CloseAsync(reader);
         }
         catch (HandshakeRefusedException exception)
         {
@@ -77,20 +76,55 @@ internal sealed class PostgresFrontend(
         }
     }
 
-    private async Task ServeAsync(ClientStartup startup, PostgresPool pool, string remote, CancellationToken limit, CancellationToken cut)
+    private async Task ServeAsync(
+        PoolerConfiguration configuration, ClientStartup startup, string remote, bool trusted, CancellationToken limit, CancellationToken cut)
     {
-        if (startup.Replication is not null)
+        var request = new ClientRequest(startup.User, startup.Database, startup.ServerName, startup.ClientCertificate, remote);
+        var admission = await FindAsync(configuration.Directory, request, limit);
+        var proof = trusted ? LoginProof.None : await _authentication.RunAsync(startup, admission.Credential, limit);
+        if (startup.Database == AdminConsole.Database)
         {
-            throw new HandshakeRefusedException(PostgresError.Fatal(
-                SqlState.FeatureNotSupported, "replication connections are not pooled; connect to the database by a tunnel-pooler forward listener"));
+            await console.ServeAsync(startup, configuration.Administrators, cut);
+            return;
         }
 
-        var (id, key) = _cancels.Reserve(startup.Minor);
+        if (admission.Refusal is { } refusal)
+        {
+            throw new HandshakeRefusedException(PostgresError.Fatal(SqlState.InsufficientPrivilege, refusal));
+        }
+
+        using var lease = pools.Enter(admission.Pool, admission.Database, startup.User, proof) ?? throw new HandshakeRefusedException(
+            PostgresError.Fatal(SqlState.InvalidCatalogName, $"no pool is configured for database \"{startup.Database}\""));
+        await ServeAsync(startup, lease.Pool, remote, limit, cut);
+    }
+
+    private static async ValueTask<ClientAdmission> FindAsync(IClientDirectory directory, ClientRequest request, CancellationToken cancellationToken)
+    {
         try
         {
+            return await directory.FindAsync(request, cancellationToken);
+        }
+        catch (IOException exception)
+        {
+            throw new ServerUnavailableException(PostgresError.Fatal(SqlState.CannotConnectNow, $"the users cannot be looked up: {exception.Message}"));
+        }
+    }
+
+    private async Task ServeAsync(ClientStartup startup, PostgresPool pool, string remote, CancellationToken limit, CancellationToken cut)
+    {
+        var (id, key) = _cancels.Reserve(startup.Minor);
+        var identity = new ClientIdentity(id, startup.User, startup.Database, remote);
+        try
+        {
+            if (startup.Replication is not null)
+            {
+                await new ReplicationSession(pool, identity, events, time).RunAsync(startup, key, _cancels, limit, cut);
+                return;
+            }
+
             var settings = SettingsSnapshot.FromStartup(startup.Settings);
-            using var client = new ClientSession(pool, new ClientIdentity(id, startup.User, startup.Database, remote), startup.Reader, settings);
-            _cancels.Assign(client, key);
+            using var client = new ClientSession(pool, identity, startup.Reader, settings);
+            _cancels.Assign(id, key, client.CancelAsync);
             await client.WelcomeAsync(key, limit);
             events.ClientConnected(pool.Name, startup.User, remote, id);
             await pool.ServeAsync(client, cut);

@@ -15,33 +15,37 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
 
     private static readonly TimeSpan SweepInterval = TimeSpan.FromMilliseconds(500);
 
-    private readonly OriginConnector _connector;
     private readonly ConnectionPool<ServerSession> _connections;
     private readonly ConcurrentDictionary<ServerSession, bool> _servers = new();
     private readonly ConcurrentDictionary<int, ClientSession> _clients = new();
     private readonly ConcurrentDictionary<string, ReportedParameters> _welcomes = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource _stopping = new();
     private readonly IPoolEvents _events;
+    private volatile OriginConnector _connector;
+    private int _replications;
     private readonly Task _sweeping;
     private long _requests;
     private long _transactions;
 
-    public PostgresPool(string name, OriginConnector connector, PostgresPoolOptions options, ConnectionBudget? budget, IPoolEvents events, TimeProvider time)
+    public PostgresPool(PoolKey key, OriginConnector connector, PostgresPoolOptions options, ConnectionBudget? budget, IPoolEvents events, TimeProvider time)
     {
-        (Name, _connector, Options, _events, Time) = (name, connector, options, events, time);
+        (Key, _connector, Options, _events, Time) = (key, connector, options, events, time);
         Policy = new ClientPolicy(options.Mode, options.Refuse);
         _connections = new ConnectionPool<ServerSession>(ConnectAsync, options.Connections, budget, time);
         _sweeping = SweepAsync();
     }
 
-    /// <summary>Its name: what clients ask for as the database.</summary>
-    public string Name { get; }
+    /// <summary>What its connections have in common.</summary>
+    public PoolKey Key { get; }
+
+    /// <summary>The name in the configuration.</summary>
+    public string Name => Key.Name;
 
     /// <summary>How it behaves.</summary>
-    public PostgresPoolOptions Options { get; }
+    public PostgresPoolOptions Options { get; private set; }
 
     /// <summary>What it refuses.</summary>
-    public ClientPolicy Policy { get; }
+    public ClientPolicy Policy { get; private set; }
 
     /// <summary>The statements that its clients have prepared.</summary>
     public StatementRegistry Statements { get; } = new();
@@ -60,12 +64,62 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
     /// <summary>Disconnects all clients and closes all connections.</summary>
     public void Kill()
     {
+        EndClients(static _ => true, "terminating connection due to administrator command");
+        _connections.Reconnect();
+    }
+
+    /// <summary>Disconnects the clients that fit.</summary>
+    /// <returns>How many there were.</returns>
+    public int EndClients(Func<ClientIdentity, bool> which, string reason)
+    {
+        var ended = 0;
         foreach (var client in _clients.Values)
         {
-            client.End(PostgresError.Fatal(SqlState.AdminShutdown, "terminating connection due to administrator command"));
+            if (which(client.Identity))
+            {
+                client.End(PostgresError.Fatal(SqlState.AdminShutdown, reason));
+                ended++;
+            }
         }
 
+        return ended;
+    }
+
+    /// <summary>Goes on with another origin or other limits: connections are replaced as they come free, and clients stay.</summary>
+    public void Reconfigure(OriginConnector connector, PostgresPoolOptions options)
+    {
+        (_connector, Options, Policy) = (connector, options, new ClientPolicy(options.Mode, options.Refuse));
+        _connections.Options = options.Connections;
+        _welcomes.Clear();
         _connections.Reconnect();
+    }
+
+    /// <summary>How it is now.</summary>
+    public PoolStatus Status
+    {
+        get
+        {
+            var counts = _connections.Counts;
+            var (requests, transactions) = Totals;
+            var states = _clients.Values.CountBy(static client => client.Activity.State).ToDictionary();
+            return new PoolStatus(Name, Key.Database, Key.User)
+            {
+                ClientsActive = states.GetValueOrDefault(ClientState.Active) + states.GetValueOrDefault(ClientState.IdleInTransaction),
+                ClientsIdle = states.GetValueOrDefault(ClientState.Idle),
+                ClientsWaiting = counts.Waiting,
+                OldestWait = counts.OldestWait,
+                ServersActive = counts.Leased,
+                ServersIdle = counts.Idle,
+                ServersConnecting = counts.Connecting,
+                ServersPinned = SessionEffects.CountPins(_servers.Keys),
+                Replications = Volatile.Read(ref _replications),
+                Requests = requests,
+                Transactions = transactions,
+                WaitTotal = counts.WaitTotal,
+                ServersOpened = counts.Opened,
+                LoginsFailed = counts.Failed,
+            };
+        }
     }
 
     /// <summary>Its clients.</summary>
@@ -134,13 +188,42 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
     {
         try
         {
-            await _connector.CancelAsync(origin, cancellationToken);
+            await origin.Connector.CancelAsync(origin, cancellationToken);
         }
         catch (Exception exception) when (exception is IOException or OperationCanceledException)
         {
             _events.CancelFailed(Name, origin.ProcessId, exception.Message);
         }
     }
+
+    /// <summary>Opens a connection of its own for a client that replicates; as many as the pool may have.</summary>
+    /// <exception cref="ServerUnavailableException">There is none.</exception>
+    public async Task<OriginConnection> OpenReplicationAsync(IReadOnlyList<KeyValuePair<string, string>> parameters, CancellationToken cancellationToken)
+    {
+        if (Interlocked.Increment(ref _replications) > Options.Connections.Max)
+        {
+            CloseReplication();
+            throw new ServerUnavailableException(PostgresError.Error(SqlState.TooManyConnections, "the pool has its limit of replication connections; raise Max"));
+        }
+
+        try
+        {
+            return await _connector.ConnectAsync(parameters, cancellationToken);
+        }
+        catch (OriginException exception)
+        {
+            CloseReplication();
+            throw Explained(exception);
+        }
+        catch
+        {
+            CloseReplication();
+            throw;
+        }
+    }
+
+    /// <summary>A connection for replication has ended.</summary>
+    public void CloseReplication() => Interlocked.Decrement(ref _replications);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -167,9 +250,12 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
         }
         catch (OriginException exception)
         {
-            throw new ServerUnavailableException(PostgresError.Error(exception.SqlState, exception.Message) with { Hint = exception.Hint });
+            throw Explained(exception);
         }
     }
+
+    private static ServerUnavailableException Explained(OriginException exception) =>
+        new(PostgresError.Error(exception.SqlState, exception.Message) with { Hint = exception.Hint });
 
     private async ValueTask<ServerSession> ConnectAsync(CancellationToken cancellationToken)
     {

@@ -18,6 +18,24 @@ internal static class SessionEffects
         _ => Pins.None,
     };
 
+    /// <summary>How many connections each kind of pin keeps.</summary>
+    public static Dictionary<Pins, int> CountPins(IEnumerable<ServerSession> servers)
+    {
+        var counts = new Dictionary<Pins, int>();
+        foreach (var server in servers)
+        {
+            foreach (var pin in Enum.GetValues<Pins>())
+            {
+                if (pin != Pins.None && server.Pins.HasFlag(pin))
+                {
+                    counts[pin] = counts.GetValueOrDefault(pin) + 1;
+                }
+            }
+        }
+
+        return counts;
+    }
+
     /// <summary>Keeps account of one effect. Under the server connection's gate.</summary>
     public static void Apply(in SqlEffect effect, ClientSession client, ServerSession server)
     {

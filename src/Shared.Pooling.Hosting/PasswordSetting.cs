@@ -1,9 +1,9 @@
 using Shared.Hosting.Configuration;
 
-namespace TunnelPooler.Pooling;
+namespace Shared.Pooling.Hosting;
 
 /// <summary>A password that is in a file or in the environment, never on the command line.</summary>
-internal static class PasswordSetting
+public static class PasswordSetting
 {
     /// <returns>The password; null when none is given.</returns>
     /// <exception cref="ConfigurationException">The file cannot be read.</exception>

@@ -1,25 +1,25 @@
 using Prometheus;
 
-namespace TunnelIngress.Metrics;
+namespace Shared.Pooling.Hosting;
 
-/// <summary>Collects our meter, Kestrel's and the runtime's for Prometheus, from the start on. Safe for concurrent use.</summary>
-internal sealed class PrometheusExport : IDisposable
+/// <summary>Collects meters for Prometheus, from the start on. Safe for concurrent use.</summary>
+public sealed class PrometheusExport : IDisposable
 {
     /// <summary>The type of the text it writes.</summary>
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
 
-    private static readonly string[] Meters = [IngressMetrics.MeterName, "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime"];
-
     private readonly CollectorRegistry _registry = Prometheus.Metrics.NewCustomRegistry();
     private readonly IDisposable _adapter;
 
-    public PrometheusExport()
+    /// <summary>Begins to collect.</summary>
+    /// <param name="meters">The meters' names.</param>
+    public PrometheusExport(params string[] meters)
     {
         _adapter = MeterAdapter.StartListening(new MeterAdapterOptions
         {
             Registry = _registry,
             MetricFactory = Prometheus.Metrics.WithCustomRegistry(_registry),
-            InstrumentFilterPredicate = static instrument => Meters.Contains(instrument.Meter.Name),
+            InstrumentFilterPredicate = instrument => meters.Contains(instrument.Meter.Name),
         });
     }
 

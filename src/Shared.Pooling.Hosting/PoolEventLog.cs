@@ -1,10 +1,10 @@
 using Microsoft.Extensions.Logging;
 using Shared.Pooling.Postgres.Sessions;
 
-namespace TunnelPooler.Pooling;
+namespace Shared.Pooling.Hosting;
 
 /// <summary>Writes what happens in pools to the log. Safe for concurrent use.</summary>
-internal sealed class PoolEventLog(ILogger logger) : IPoolEvents
+public sealed class PoolEventLog(ILogger logger) : IPoolEvents
 {
     public void ClientConnected(string pool, string user, string remote, int id) => logger.ClientConnected(pool, user, remote, id);
 

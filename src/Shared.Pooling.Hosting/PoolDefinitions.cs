@@ -1,0 +1,102 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using Shared.Hosting.Configuration;
+using Shared.Pooling.Pools;
+using Shared.Pooling.Postgres;
+using Shared.Pooling.Postgres.Origins;
+using Shared.Pooling.Postgres.Sessions;
+
+namespace Shared.Pooling.Hosting;
+
+/// <summary>Checks what is written of a pool.</summary>
+public static class PoolDefinitions
+{
+    private const int LongestTime = 30 * 86_400;
+
+    /// <summary>The pool that options describe.</summary>
+    /// <param name="key">The key that they are under, for errors.</param>
+    /// <param name="options">The options.</param>
+    /// <param name="access">How its database is reached.</param>
+    /// <exception cref="ConfigurationException">Names the first key that is wrong.</exception>
+    public static PoolDefinition From(string key, PooledDatabaseOptions options, OriginAccess access)
+    {
+        var origin = new OriginOptions
+        {
+            Dialer = access.Dialer,
+            Database = options.Database ?? "",
+            User = options.User ?? "",
+            Password = access.Password,
+            Tls = TlsOf($"{key}:Tls", options.Tls),
+            ServerName = options.ServerName ?? access.Host,
+            Roots = access.Roots,
+            ClientCertificate = access.ClientCertificate,
+            RequireChannelBinding = options.RequireChannelBinding,
+            IsLocal = access.IsLocal,
+            ConnectTimeout = SettingChecks.Seconds($"{key}:ConnectTimeoutSeconds", options.ConnectTimeoutSeconds, 1, 300),
+        };
+        var pool = PoolFrom(key, options);
+        return new PoolDefinition(origin, pool)
+        {
+            AnyDatabase = string.IsNullOrEmpty(options.Database),
+            PerUser = string.IsNullOrEmpty(options.User),
+            Version = VersionOf(origin, pool, access),
+        };
+    }
+
+    private static PostgresPoolOptions PoolFrom(string key, PooledDatabaseOptions options) => new()
+    {
+        Mode = Enum.TryParse<PoolMode>(options.Mode, ignoreCase: true, out var mode)
+            ? mode
+            : throw new ConfigurationException($"{key}:Mode", $"'{options.Mode}' is no mode; write transaction, session or statement."),
+        PreparedStatements = SettingChecks.Within($"{key}:PreparedStatements", options.PreparedStatements, 1, 100_000),
+        Refuse = Refused($"{key}:Refuse", options.Refuse),
+        QueryTimeout = SettingChecks.Seconds($"{key}:QueryTimeoutSeconds", options.QueryTimeoutSeconds, 0, LongestTime),
+        IdleTimeout = SettingChecks.Seconds($"{key}:ClientIdleTimeoutSeconds", options.ClientIdleTimeoutSeconds, 0, LongestTime),
+        IdleInTransactionTimeout = SettingChecks.Seconds($"{key}:IdleInTransactionTimeoutSeconds", options.IdleInTransactionTimeoutSeconds, 0, LongestTime),
+        Connections = new PoolOptions
+        {
+            Max = SettingChecks.Within($"{key}:Max", options.Max, 1, 10_000),
+            Min = SettingChecks.Within($"{key}:Min", options.Min, 0, options.Max),
+            Reserve = SettingChecks.Within($"{key}:Reserve", options.Reserve, 0, 10_000),
+            WaitTimeout = SettingChecks.Seconds($"{key}:QueryWaitTimeoutSeconds", options.QueryWaitTimeoutSeconds, 1, LongestTime),
+            IdleTimeout = SettingChecks.Seconds($"{key}:ServerIdleTimeoutSeconds", options.ServerIdleTimeoutSeconds, 1, LongestTime),
+            Lifetime = SettingChecks.Seconds($"{key}:ServerLifetimeSeconds", options.ServerLifetimeSeconds, 1, LongestTime),
+        },
+    };
+
+    // A hash, because there is a password in it.
+    private static string VersionOf(OriginOptions origin, PostgresPoolOptions pool, OriginAccess access)
+    {
+        string?[] parts =
+        [
+            access.Version, origin.Database, origin.User, origin.Password, origin.Tls.ToString(), origin.ServerName,
+            string.Join(',', origin.Roots?.Select(static root => root.Thumbprint) ?? []), origin.ClientCertificate?.Thumbprint,
+            origin.RequireChannelBinding.ToString(CultureInfo.InvariantCulture), origin.ConnectTimeout.ToString(), pool.ToString(),
+        ];
+        return Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', parts))));
+    }
+
+    private static OriginTls TlsOf(string key, string text) => text switch
+    {
+        "disable" => OriginTls.Disable,
+        "prefer" => OriginTls.Prefer,
+        "require" => OriginTls.Require,
+        "verify-ca" => OriginTls.VerifyCa,
+        "verify-full" => OriginTls.VerifyFull,
+        _ => throw new ConfigurationException(key, $"'{text}' is no TLS mode; write disable, prefer, require, verify-ca or verify-full."),
+    };
+
+    private static Pins Refused(string key, List<string> names)
+    {
+        var refused = Pins.None;
+        foreach (var name in names)
+        {
+            refused |= Enum.TryParse<Pins>(name, ignoreCase: true, out var pin)
+                ? pin
+                : throw new ConfigurationException(key, $"'{name}' cannot be refused; write Listen, Temporary, AdvisoryLock, HoldCursor, SqlPrepare or Load.");
+        }
+
+        return refused;
+    }
+}

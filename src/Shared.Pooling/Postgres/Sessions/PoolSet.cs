@@ -1,0 +1,220 @@
+using Shared.Pooling.Pools;
+using Shared.Pooling.Postgres.Authentication;
+using Shared.Pooling.Postgres.Origins;
+using Shared.Pooling.Postgres.Protocol;
+
+namespace Shared.Pooling.Postgres.Sessions;
+
+/// <summary>
+/// The pools that there are now: those of the configuration, and those that clients' databases and users have brought about, for as long
+/// as they are used. Safe for concurrent use; its lock is taken when clients come and leave, never for a request.
+/// </summary>
+internal sealed class PoolSet : IAsyncDisposable
+{
+    /// <summary>Clients choose databases and users, so what they bring about is bounded.</summary>
+    private const int MostPools = 10_000;
+
+    private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(10);
+
+    private readonly Lock _gate = new();
+    private readonly Dictionary<PoolKey, Live> _pools = [];
+    private readonly HashSet<Task> _closing = [];
+    private readonly ConnectionBudget _budget = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly IPoolEvents _events;
+    private readonly TimeProvider _time;
+    private readonly Task _sweeping;
+    private IReadOnlyDictionary<string, PoolDefinition> _definitions = new Dictionary<string, PoolDefinition>();
+
+    public PoolSet(IPoolEvents events, TimeProvider time)
+    {
+        (_events, _time) = (events, time);
+        _sweeping = SweepAsync();
+    }
+
+    /// <summary>All pools, in the order of their names.</summary>
+    public IReadOnlyList<PostgresPool> All
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _pools.Values.Select(static live => live.Pool).OrderBy(static pool => pool.Name, StringComparer.Ordinal).ThenBy(static pool => pool.Key.User, StringComparer.Ordinal)];
+            }
+        }
+    }
+
+    /// <summary>The pools of one name; empty when there is none.</summary>
+    public IReadOnlyList<PostgresPool> Named(string name) => [.. All.Where(pool => pool.Name == name)];
+
+    /// <summary>Goes on with other definitions.</summary>
+    /// <param name="definitions">By name.</param>
+    /// <param name="maxConnections">Of all pools together; 0 without a limit.</param>
+    public void Apply(IReadOnlyDictionary<string, PoolDefinition> definitions, int maxConnections)
+    {
+        _budget.Limit = maxConnections > 0 ? maxConnections : int.MaxValue;
+        lock (_gate)
+        {
+            _definitions = definitions;
+            foreach (var (key, live) in _pools.ToArray())
+            {
+                if (!definitions.TryGetValue(key.Name, out var definition) || definition.KeyFor(key.Name, key.Database, key.User) != key)
+                {
+                    _pools.Remove(key);
+                    live.Pool.EndClients(static _ => true, "the pool was removed from the configuration");
+                    Close(live.Pool);
+                }
+                else if (definition.Version != live.Version)
+                {
+                    live.Version = definition.Version;
+                    live.Pool.Reconfigure(ConnectorFor(definition, key, live.Proof), OptionsFor(definition));
+                }
+            }
+
+            foreach (var (name, definition) in definitions)
+            {
+                if (definition.IsSingle)
+                {
+                    FindOrCreate(definition.KeyFor(name, definition.Origin.Database, definition.Origin.User), definition, LoginProof.None);
+                }
+            }
+        }
+    }
+
+    /// <summary>The pool for a client; dispose the lease when it has left.</summary>
+    /// <param name="name">The definition's name.</param>
+    /// <param name="database">The database it asks for.</param>
+    /// <param name="user">Who it is.</param>
+    /// <param name="proof">What its login has shown.</param>
+    /// <returns>Null when there is no definition of that name.</returns>
+    /// <exception cref="ServerUnavailableException">There are too many pools.</exception>
+    public Lease? Enter(string name, string database, string user, LoginProof proof)
+    {
+        lock (_gate)
+        {
+            if (!_definitions.TryGetValue(name, out var definition))
+            {
+                return null;
+            }
+
+            var live = FindOrCreate(definition.KeyFor(name, database, user), definition, proof);
+            live.Clients++;
+            return new Lease(this, live);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        await _sweeping;
+        Task[] closing;
+        lock (_gate)
+        {
+            foreach (var live in _pools.Values)
+            {
+                Close(live.Pool);
+            }
+
+            closing = [.. _closing];
+        }
+
+        await Task.WhenAll(closing);
+        _stopping.Dispose();
+    }
+
+    private static PostgresPoolOptions OptionsFor(PoolDefinition definition) => definition.IsSingle
+        ? definition.Options
+        : definition.Options with { Connections = definition.Options.Connections with { Min = 0 } };
+
+    private OriginConnector ConnectorFor(PoolDefinition definition, PoolKey key, LoginProof proof) => new(definition.OriginFor(key, proof), _time);
+
+    private Live FindOrCreate(PoolKey key, PoolDefinition definition, LoginProof proof)
+    {
+        if (!_pools.TryGetValue(key, out var live))
+        {
+            if (_pools.Count >= MostPools)
+            {
+                throw new ServerUnavailableException(PostgresError.Error(SqlState.TooManyConnections, $"the pooler has its limit of {MostPools} pools"));
+            }
+
+            var pool = new PostgresPool(key, ConnectorFor(definition, key, proof), OptionsFor(definition), _budget, _events, _time);
+            _pools.Add(key, live = new Live(pool) { Version = definition.Version, Proof = proof });
+        }
+        else if (definition.PerUser && !live.Proof.Equals(proof))
+        {
+            // His password at the database is another one now, or he is let in without any: then the old proof is worth more.
+            if (!proof.Equals(LoginProof.None))
+            {
+                live.Proof = proof;
+                live.Pool.Reconfigure(ConnectorFor(definition, key, proof), OptionsFor(definition));
+            }
+        }
+
+        return live;
+    }
+
+    private void Close(PostgresPool pool)
+    {
+        var closing = pool.DisposeAsync().AsTask();
+        _closing.RemoveWhere(static task => task.IsCompletedSuccessfully);
+        _closing.Add(closing);
+    }
+
+    private async Task SweepAsync()
+    {
+        using var timer = new PeriodicTimer(SweepInterval, _time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_stopping.Token))
+            {
+                CloseUnused();
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The pooler closes.
+        }
+    }
+
+    private void CloseUnused()
+    {
+        lock (_gate)
+        {
+            foreach (var (key, live) in _pools.ToArray())
+            {
+                if (live.Clients == 0 && live.Pool.Connections.Counts.IsEmpty && !(_definitions.TryGetValue(key.Name, out var definition) && definition.IsSingle))
+                {
+                    _pools.Remove(key);
+                    Close(live.Pool);
+                }
+            }
+        }
+    }
+
+    /// <summary>A pool that a client uses.</summary>
+    internal sealed class Lease(PoolSet set, Live live) : IDisposable
+    {
+        public PostgresPool Pool => live.Pool;
+
+        public void Dispose()
+        {
+            lock (set._gate)
+            {
+                live.Clients--;
+            }
+        }
+    }
+
+    /// <summary>A pool and what it was made of.</summary>
+    internal sealed class Live(PostgresPool pool)
+    {
+        public PostgresPool Pool => pool;
+
+        public required string Version { get; set; }
+
+        public required LoginProof Proof { get; set; }
+
+        public int Clients { get; set; }
+    }
+}
