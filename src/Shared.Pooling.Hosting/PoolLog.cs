@@ -18,6 +18,9 @@ internal static partial class PoolLog
     [LoggerMessage(3503, LogLevel.Information, "Pool {Pool} opened a connection to the database: process {ProcessId}", EventName = "ServerOpened")]
     public static partial void ServerOpened(this ILogger logger, string pool, int processId);
 
+    [LoggerMessage(3506, LogLevel.Error, "Pool {Pool} cannot log in to its database; it failed at hop {Hop}: {Reason}", EventName = "ServerFailed")]
+    public static partial void ServerFailed(this ILogger logger, string pool, string hop, string reason);
+
     [LoggerMessage(3504, LogLevel.Information, "Pool {Pool} has lost the connection to the database's process {ProcessId}: {Reason}", EventName = "ServerClosed")]
     public static partial void ServerClosed(this ILogger logger, string pool, int processId, string reason);
 

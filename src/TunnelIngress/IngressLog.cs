@@ -12,6 +12,12 @@ internal static partial class IngressLog
     [LoggerMessage(1502, LogLevel.Information, "Listening on {Address} for service {Service}, without a token", EventName = "LocalListening")]
     public static partial void LocalListening(this ILogger logger, string address, string service);
 
+    [LoggerMessage(1506, LogLevel.Information, "Listening on {Address} for PostgreSQL drivers, with a service token as user and password", EventName = "PostgresListening")]
+    public static partial void PostgresListening(this ILogger logger, string address);
+
+    [LoggerMessage(1507, LogLevel.Error, "The pool of service {Service} cannot be used: {Reason}", EventName = "PoolUnusable")]
+    public static partial void PoolUnusable(this ILogger logger, string service, string reason);
+
     [LoggerMessage(1503, LogLevel.Error, "A connection to {Address} could not be accepted or served; going on", EventName = "AcceptFailed")]
     public static partial void AcceptFailed(this ILogger logger, Exception exception, string address);
 
@@ -54,8 +60,8 @@ internal static partial class IngressLog
     public static partial void StreamRefused(
         this ILogger logger, string streamId, string tunnel, string service, string token, string from, string hop, string code, string reason);
 
-    [LoggerMessage(1523, LogLevel.Warning, "{Streams} streams and {Connectors} connectors cut: {Reason}", EventName = "AccessWithdrawn")]
-    public static partial void AccessWithdrawn(this ILogger logger, int streams, int connectors, string reason);
+    [LoggerMessage(1523, LogLevel.Warning, "{Streams} streams, {Connectors} connectors and {Clients} PostgreSQL clients cut: {Reason}", EventName = "AccessWithdrawn")]
+    public static partial void AccessWithdrawn(this ILogger logger, int streams, int connectors, int clients, string reason);
 
     [LoggerMessage(1530, LogLevel.Information, "Draining: {Streams} streams have {GraceSeconds} s to finish", EventName = "Draining")]
     public static partial void Draining(this ILogger logger, int streams, double graceSeconds);
@@ -63,10 +69,13 @@ internal static partial class IngressLog
     [LoggerMessage(1531, LogLevel.Warning, "The grace time is over; {Streams} streams are cut", EventName = "DrainCut")]
     public static partial void DrainCut(this ILogger logger, int streams);
 
+    [LoggerMessage(1533, LogLevel.Warning, "The grace time is over; {Clients} PostgreSQL clients are cut", EventName = "PostgresDrainCut")]
+    public static partial void PostgresDrainCut(this ILogger logger, int clients);
+
     [LoggerMessage(1532, LogLevel.Information, "Stopped", EventName = "Stopped")]
     public static partial void Stopped(this ILogger logger);
 
-    [LoggerMessage(1540, LogLevel.Information, "Configuration reloaded: local listeners; everything else needs a restart", EventName = "Reloaded")]
+    [LoggerMessage(1540, LogLevel.Information, "Configuration reloaded: local and PostgreSQL listeners; everything else needs a restart", EventName = "Reloaded")]
     public static partial void Reloaded(this ILogger logger);
 
     [LoggerMessage(1541, LogLevel.Error, "Configuration not reloaded: {Reason}", EventName = "ReloadFailed")]

@@ -9,5 +9,6 @@ var root = new RootCommand("tunnel-ingress: the public server of tunnels, and th
     TunnelCommands.Create(),
     ServiceCommands.Create(),
     TokenCommands.Create(),
+    PoolCommands.Create(),
 };
 return await ProgramRunner.RunAsync(root, args);

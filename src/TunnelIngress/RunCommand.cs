@@ -7,6 +7,7 @@ using Shared.Hosting.Logging;
 using TunnelIngress.Certificates;
 using TunnelIngress.Configuration;
 using TunnelIngress.Hosting;
+using TunnelIngress.Pools;
 using TunnelIngress.State;
 
 namespace TunnelIngress;
@@ -33,6 +34,8 @@ internal static class RunCommand
         options.Value("--certificate-password-file", "Certificate:PasswordFile", "A file with the password of the PFX file or key", "FILE");
         options.Switch("--dev-certificate", "DevCertificate", "Development: make a local CA and certificates of it");
         options.Value("--management", "Management", "Health and metrics; loopback or unix:/path (127.0.0.1:9080)", "ADDRESS");
+        options.List("--postgres", "Postgres:Listen", "A public address for PostgreSQL drivers; may be given several times", "ADDRESS");
+        options.Value("--keys", "Keys", "The directory of the keys that encrypt the pools' credentials (STATE/keys)", "DIR");
         options.Pairs("--local", "A listener on this host for a service, without a token", "SERVICE=ADDRESS", static (index, service, address) =>
         {
             var key = string.Create(CultureInfo.InvariantCulture, $"Local:{index}");
@@ -55,7 +58,7 @@ internal static class RunCommand
         var state = new StateWatcher(new SqliteStateStore(directory), time, loggers.CreateLogger<StateWatcher>());
         await state.StartAsync(signals.Drain);
         await using var certificates = await CertificatesAsync(settings, directory, state, time, loggers, signals.Drain);
-        await new IngressHost(settings, () => IngressSettings.From(Load()), state, certificates, time, loggers).RunAsync(signals);
+        await new IngressHost(settings, () => IngressSettings.From(Load()), state, certificates, options.Keys ?? OriginSecrets.KeysIn(directory), time, loggers).RunAsync(signals);
         return ExitCodes.Success;
     }
 

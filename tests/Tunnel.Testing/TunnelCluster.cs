@@ -20,6 +20,7 @@ public sealed class TunnelCluster : IAsyncDisposable
 
     private readonly List<ProgramProcess> _started = [];
     private readonly Dictionary<string, string> _targets = [];
+    private readonly List<ProgramProcess> _connectors = [];
 
     private TunnelCluster(string directory)
     {
@@ -46,6 +47,9 @@ public sealed class TunnelCluster : IAsyncDisposable
 
     /// <summary>The token file that accesses the services.</summary>
     public string ApplicationToken => Path.Combine(Directory, "application.token");
+
+    /// <summary>All connectors that were started, also those that have ended.</summary>
+    public IReadOnlyList<ProgramProcess> Connectors => _connectors;
 
     private string State => Path.Combine(Directory, "state");
 
@@ -108,6 +112,7 @@ public sealed class TunnelCluster : IAsyncDisposable
             .. _targets.SelectMany(static target => new[] { "--service", $"{target.Key}={target.Value}" }), .. arguments,
         ];
         var connector = Track(ProgramProcess.Start("tunnel-connector", all, environment));
+        _connectors.Add(connector);
         await connector.WaitForAsync("ConnectorRegistered");
         return connector;
     }

@@ -38,12 +38,18 @@ public sealed class ConfigurationLayers(string environmentPrefix, string? file, 
         }
 
         lower.AddEnvironmentVariables(environmentPrefix);
-        var lists = flags.Select(flag => flag.Key.Split(':')[0]).Where(IsList).ToHashSet(StringComparer.OrdinalIgnoreCase);
-        var kept = lower.Build().AsEnumerable().Where(pair => !lists.Contains(pair.Key.Split(':')[0]));
+        var lists = flags.Select(static flag => ListOf(flag.Key)).OfType<string>().ToArray();
+        var kept = lower.Build().AsEnumerable().Where(pair => !Array.Exists(lists, list => pair.Key.StartsWith($"{list}:", StringComparison.OrdinalIgnoreCase)));
         return new ConfigurationBuilder().AddInMemoryCollection(kept).AddInMemoryCollection(flags).Build();
     }
 
-    private bool IsList(string key) => flags.Any(flag => flag.Key.StartsWith($"{key}:0", StringComparison.OrdinalIgnoreCase));
+    // The key of the list that a flag adds to, e.g. Postgres:Listen of Postgres:Listen:0; null when it is no list's.
+    private static string? ListOf(string key)
+    {
+        var segments = key.Split(':');
+        var number = Array.FindIndex(segments, static segment => segment.All(char.IsAsciiDigit));
+        return number > 0 ? string.Join(':', segments[..number]) : null;
+    }
 
     private static Microsoft.Extensions.Configuration.Json.JsonStreamConfigurationSource JsonFile(string path)
     {

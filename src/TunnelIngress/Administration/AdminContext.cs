@@ -8,8 +8,9 @@ namespace TunnelIngress.Administration;
 
 /// <summary>What every administration command has: the state, and an output for people or, with --json, for programs.</summary>
 /// <param name="store">The state.</param>
+/// <param name="stateDirectory">Where it is.</param>
 /// <param name="json">One JSON document on standard output instead of text.</param>
-internal sealed class AdminContext(IStateStore store, bool json)
+internal sealed class AdminContext(IStateStore store, string stateDirectory, bool json)
 {
     private static readonly JsonSerializerOptions JsonForm = new(JsonSerializerDefaults.Web)
     {
@@ -18,6 +19,8 @@ internal sealed class AdminContext(IStateStore store, bool json)
     };
 
     public IStateStore Store => store;
+
+    public string StateDirectory => stateDirectory;
 
     /// <summary>The clock of all times that are written.</summary>
     public static TimeProvider Time => TimeProvider.System;
@@ -31,11 +34,12 @@ internal sealed class AdminContext(IStateStore store, bool json)
         command.Options.Add(json);
         command.SetAction(async (result, cancellationToken) =>
         {
-            var store = new SqliteStateStore(StateDirectory.Resolve(result.GetValue(state)));
+            var directory = State.StateDirectory.Resolve(result.GetValue(state));
+            var store = new SqliteStateStore(directory);
             try
             {
                 await store.InitializeAsync(cancellationToken);
-                await action(new AdminContext(store, result.GetValue(json)), result, cancellationToken);
+                await action(new AdminContext(store, directory, result.GetValue(json)), result, cancellationToken);
                 return ExitCodes.Success;
             }
             catch (StateException exception)

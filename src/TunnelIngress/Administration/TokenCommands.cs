@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.CommandLine;
+using Shared.Pooling.Postgres.Authentication;
 using TunnelIngress.Access;
 using TunnelIngress.State;
 
@@ -67,7 +68,7 @@ internal static class TokenCommands
             var scope = new TokenScope(result.GetValue(connect), (result.GetValue(access) ?? []).ToImmutableSortedSet(StringComparer.Ordinal));
             DateTimeOffset? expiry = result.GetValue(expires) is { } text && Durations.TryParse(text, out var span) ? now + span : null;
             var token = new Token(
-                issued.ClientId, result.GetRequiredValue(name), scope, now, expiry, null, [new TokenSecret(1, ClientSecret.Hash(issued.ClientSecret), null)]);
+                issued.ClientId, result.GetRequiredValue(name), scope, now, expiry, null, [new TokenSecret(1, ClientSecret.Hash(issued.ClientSecret), null) { Scram = scope.ConnectTunnel is null ? ScramVerifier.Create(issued.ClientSecret) : null }]);
             await TokenOutput.WriteAsync(
                 context, issued, scope, result.GetValue(output), replace: false, () => context.Store.AddTokenAsync(token, cancellationToken), cancellationToken);
         });
@@ -140,13 +141,18 @@ internal static class TokenCommands
             var state = await context.Store.LoadAsync(cancellationToken);
             var token = state.Tokens.GetValueOrDefault(id) ?? throw new StateException($"There is no token '{id}'. See 'tunnel-ingress token list'.");
             var secret = ClientSecret.NewSecret();
+
+            // A client is told the salt before it shows which secret it has.
+            var scram = token.Scope.ConnectTunnel is not null ? null
+                : token.Secrets[0].Scram is { } beside ? ScramVerifier.Create(secret, beside)
+                : ScramVerifier.Create(secret);
             await TokenOutput.WriteAsync(
                 context,
                 new(id, secret),
                 token.Scope,
                 result.GetValue(output),
                 replace: true,
-                () => context.Store.RotateTokenAsync(id, ClientSecret.Hash(secret), AdminContext.Time.GetUtcNow(), span, cancellationToken),
+                () => context.Store.RotateTokenAsync(id, ClientSecret.Hash(secret), scram, AdminContext.Time.GetUtcNow(), span, cancellationToken),
                 cancellationToken);
         });
         return command;

@@ -26,6 +26,12 @@ internal sealed class IngressOptions
     /// <summary>Listeners on this host whose connections go to a service without a token.</summary>
     public List<LocalListenerOptions> Local { get; set; } = [];
 
+    /// <summary>The port for PostgreSQL drivers.</summary>
+    public PostgresOptions Postgres { get; set; } = new();
+
+    /// <summary>The directory of the keys that encrypt the pools' credentials; <c>keys</c> in the state directory without it.</summary>
+    public string? Keys { get; set; }
+
     /// <summary>Bounds.</summary>
     public LimitOptions Limits { get; set; } = new();
 
@@ -50,6 +56,19 @@ internal sealed class CertificateOptions
 
     /// <summary>A file with the password of the PFX file or of the key.</summary>
     public string? PasswordFile { get; set; }
+}
+
+/// <summary>The port for PostgreSQL drivers.</summary>
+internal sealed class PostgresOptions
+{
+    /// <summary>The public addresses, e.g. <c>0.0.0.0:5432</c>; none without it.</summary>
+    public List<string> Listen { get; set; } = [];
+
+    /// <summary>How many connections all pools may have together; 0 without a limit.</summary>
+    public int MaxConnections { get; set; }
+
+    /// <summary>How long an application may take to log in, in seconds.</summary>
+    public int LoginTimeoutSeconds { get; set; } = 15;
 }
 
 /// <summary>One local listener.</summary>

@@ -12,6 +12,12 @@ internal sealed record IngressSettings
 
     public required IReadOnlyList<LocalBinding> Local { get; init; }
 
+    public required IReadOnlyList<ListenAddress> Postgres { get; init; }
+
+    public required int PostgresMaxConnections { get; init; }
+
+    public required TimeSpan PostgresLoginTimeout { get; init; }
+
     public required CertificateOptions Certificate { get; init; }
 
     public required bool DevCertificate { get; init; }
@@ -50,6 +56,9 @@ internal sealed record IngressSettings
                 ? management
                 : throw new ConfigurationException("Management", $"'{management}' can be reached from outside. Write a loopback address or unix:/path."),
             Local = [.. options.Local.Select((local, index) => Binding($"Local:{index}", local))],
+            Postgres = PostgresFrom(options),
+            PostgresMaxConnections = SettingChecks.Within("Postgres:MaxConnections", options.Postgres.MaxConnections, 0, 100_000),
+            PostgresLoginTimeout = SettingChecks.Seconds("Postgres:LoginTimeoutSeconds", options.Postgres.LoginTimeoutSeconds, 1, 300),
             Certificate = options.Certificate,
             DevCertificate = options.DevCertificate,
             Plaintext = options.Plaintext,
@@ -72,6 +81,10 @@ internal sealed record IngressSettings
                     : "Give one of --certificate, --dev-certificate and Plaintext, not several.");
         }
     }
+
+    private static ListenAddress[] PostgresFrom(IngressOptions options) => options.Postgres.Listen.Count == 0 || !options.Plaintext
+        ? [.. options.Postgres.Listen.Select(static (text, index) => SettingChecks.Address($"Postgres:Listen:{index}", text))]
+        : throw new ConfigurationException("Postgres:Listen", "PostgreSQL drivers are served over TLS only; give the ingress a certificate instead of Plaintext.");
 
     private static LocalBinding Binding(string key, LocalListenerOptions local)
     {

@@ -13,15 +13,16 @@ using TunnelIngress.Configuration;
 using TunnelIngress.Connectors;
 using TunnelIngress.Management;
 using TunnelIngress.Metrics;
+using TunnelIngress.Pools;
 using TunnelIngress.State;
 using TunnelIngress.Streams;
 
 namespace TunnelIngress.Hosting;
 
 /// <summary>
-/// The ingress's life: listeners → serve → drain → stop. SIGHUP reloads the local listeners; certificates and state need no signal.
+/// The ingress's life: listeners → serve → drain → stop. SIGHUP reloads the listeners on this host and those for PostgreSQL; certificates and state need no signal.
 /// </summary>
-internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings> reload, StateWatcher state, ICertificateSource? certificates, TimeProvider time, ILoggerFactory loggers)
+internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings> reload, StateWatcher state, ICertificateSource? certificates, string keys, TimeProvider time, ILoggerFactory loggers)
 {
     /// <summary>The first servicing release without the faults published for 10.0 in October 2026.</summary>
     private static readonly Version FixedRuntime = new(10, 0, 13);
@@ -40,14 +41,17 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         var local = services.GetRequiredService<LocalListeners>();
         await StartAsync(app);
         local.Apply(settings.Local);
+        var postgres = StartPostgres(services);
         using var watching = new CancellationTokenSource();
-        Task[] watchers = [services.GetRequiredService<AccessWithdrawal>().RunAsync(watching.Token), state.RunAsync(watching.Token)];
+        var withdrawal = new AccessWithdrawal(
+            state, services.GetRequiredService<ConnectorRegistry>(), services.GetRequiredService<StreamSet<StreamInfo>>(), postgres, time, loggers.CreateLogger<AccessWithdrawal>());
+        Task[] watchers = [withdrawal.RunAsync(watching.Token), state.RunAsync(watching.Token)];
         _serviceManager.Ready();
 
-        await signals.WaitForDrainAsync(() => Reload(local));
+        await signals.WaitForDrainAsync(() => Reload(local, postgres));
         _serviceManager.Stopping();
         local.Close();
-        await DrainAsync(services, signals.Stop);
+        await DrainAsync(services, postgres, signals.Stop);
         await watching.CancelAsync();
         await Task.WhenAll(watchers);
         await local.StopAsync();
@@ -70,18 +74,34 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         .AddSingleton<StreamGate>()
         .AddSingleton<StreamBroker>()
         .AddSingleton<StreamService>()
-        .AddSingleton<AccessWithdrawal>()
         .AddSingleton<HostnameEndpoint>()
         .AddSingleton<LocalListeners>()
         .AddSingleton(new PrometheusExport(IngressMetrics.MeterName, PoolMetrics.MeterName, "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime"))
         .AddSingleton<IngressMetrics>()
         .AddSingleton<ManagementEndpoint>();
 
-    private void Reload(LocalListeners local)
+    // Only for drivers, so without a port for them no pool opens anything.
+    private PostgresPort? StartPostgres(IServiceProvider services)
+    {
+        if (settings.Postgres.Count == 0 || certificates is null)
+        {
+            return null;
+        }
+
+        var port = new PostgresPort(
+            settings, state, services.GetRequiredService<StreamService>(), new OriginSecrets(keys), certificates, services.GetRequiredService<FailedAccessLimiter>(), time,
+            loggers.CreateLogger<PostgresPort>());
+        port.Listen(settings.Postgres);
+        return port;
+    }
+
+    private void Reload(LocalListeners local, PostgresPort? postgres)
     {
         try
         {
-            local.Apply(reload().Local);
+            var next = reload();
+            local.Apply(next.Local);
+            postgres?.Listen(next.Postgres);
             _logger.Reloaded();
         }
         catch (Exception exception) when (exception is ConfigurationException or IOException)
@@ -116,17 +136,23 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
     /// Takes no new streams, tells the connectors, waits for the running ones. The public address stays open meanwhile: a new
     /// application gets a 503 at once instead of a refused connection, and connectors keep their data channels.
     /// </summary>
-    private async Task DrainAsync(IServiceProvider services, CancellationToken stopNow)
+    private async Task DrainAsync(IServiceProvider services, PostgresPort? postgres, CancellationToken stopNow)
     {
         var streams = services.GetRequiredService<StreamSet<StreamInfo>>();
         var connectors = services.GetRequiredService<ConnectorRegistry>();
-        services.GetRequiredService<StreamGate>().Drain();
         _logger.Draining(streams.Count, settings.Grace.TotalSeconds);
         using var over = new CancellationTokenSource(settings.Grace, time);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(over.Token, stopNow);
         await Task.WhenAll(connectors.All.Select(session => AnnounceDrainAsync(session, limit.Token)));
         try
         {
+            // Pools open streams for as long as they have applications, and keep them open for ever.
+            if (postgres is not null)
+            {
+                await DrainAsync(postgres, limit.Token);
+            }
+
+            services.GetRequiredService<StreamGate>().Drain();
             await streams.WhenEmptyAsync(limit.Token);
         }
         catch (OperationCanceledException)
@@ -139,6 +165,20 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         {
             await session.Control.CloseAsync(System.Net.WebSockets.WebSocketCloseStatus.EndpointUnavailable, "ingress stops");
         }
+    }
+
+    private async Task DrainAsync(PostgresPort postgres, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await postgres.DrainAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            _logger.PostgresDrainCut(postgres.ClientCount);
+        }
+
+        await postgres.DisposeAsync();
     }
 
     private async Task AnnounceDrainAsync(ConnectorSession session, CancellationToken cancellationToken)

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Shared.Pooling.Postgres.Authentication;
 
 namespace TunnelIngress.State;
 
@@ -35,6 +36,13 @@ internal interface IStateStore
     /// <exception cref="StateException">A tunnel or service of the scope does not exist.</exception>
     Task AddTokenAsync(Token token, CancellationToken cancellationToken);
 
+    /// <summary>Makes a service's pool, or puts it in the place of the one it has.</summary>
+    /// <exception cref="StateException">The service does not exist.</exception>
+    Task SetPoolAsync(ServicePool pool, CancellationToken cancellationToken);
+
+    /// <exception cref="StateException">The service has none.</exception>
+    Task RemovePoolAsync(string service, CancellationToken cancellationToken);
+
     /// <summary>
     /// Adds a newer secret; the ones before stay valid for <paramref name="overlap"/> from <paramref name="now"/> at the longest, and
     /// those that are valid no more are forgotten.
@@ -43,7 +51,7 @@ internal interface IStateStore
     /// The token does not exist, is revoked or expired, or would have more than <see cref="TokenSecret.MaxValid"/> valid secrets.
     /// </exception>
     Task RotateTokenAsync(
-        string clientId, ImmutableArray<byte> hash, DateTimeOffset now, TimeSpan overlap, CancellationToken cancellationToken);
+        string clientId, ImmutableArray<byte> hash, ScramVerifier? scram, DateTimeOffset now, TimeSpan overlap, CancellationToken cancellationToken);
 
     /// <summary>Revokes a token for good; revoking it again changes nothing.</summary>
     /// <exception cref="StateException">It does not exist.</exception>

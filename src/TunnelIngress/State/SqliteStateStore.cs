@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
 using System.Data.Common;
+using System.Text.Json;
 using Dapper;
 using Microsoft.Data.Sqlite;
+using Shared.Pooling.Postgres.Authentication;
 
 namespace TunnelIngress.State;
 
@@ -73,13 +75,14 @@ internal sealed class SqliteStateStore : IStateStore
         var scopes = (await connection.QueryAsync<(string ClientId, string Service)>(
             "SELECT client_id, service FROM token_service", transaction: transaction)).ToLookup(static row => row.ClientId, static row => row.Service);
         var secrets = (await connection.QueryAsync<SecretRow>(
-            "SELECT client_id AS ClientId, version, hash, valid_until AS ValidUntil FROM token_secret", transaction: transaction)).ToLookup(static row => row.ClientId);
+            "SELECT client_id AS ClientId, version, hash, valid_until AS ValidUntil, scram FROM token_secret", transaction: transaction)).ToLookup(static row => row.ClientId);
         var tokens = await connection.QueryAsync<TokenRow>(
             """
             SELECT client_id AS ClientId, name, connect_tunnel AS ConnectTunnel, created_at AS CreatedAt, expires_at AS ExpiresAt, revoked_at AS RevokedAt
             FROM token
             """,
             transaction: transaction);
+        var pools = await connection.QueryAsync<PoolRow>("SELECT service, settings, secret, updated_at AS UpdatedAt FROM pool", transaction: transaction);
         return new StateSnapshot(
             revision,
             tunnels.Select(static row => new Tunnel(row.Name, Time(row.CreatedAt))),
@@ -92,7 +95,12 @@ internal sealed class SqliteStateStore : IStateStore
                 Time(row.ExpiresAt),
                 Time(row.RevokedAt),
                 [.. secrets[row.ClientId].OrderByDescending(static secret => secret.Version).Select(static secret =>
-                    new TokenSecret((int)secret.Version, [.. secret.Hash], Time(secret.ValidUntil)))])));
+                    new TokenSecret((int)secret.Version, [.. secret.Hash], Time(secret.ValidUntil)) { Scram = Verifier(secret.Scram) })])),
+            pools.Select(static row => new ServicePool(
+                row.Service,
+                JsonSerializer.Deserialize<Dictionary<string, string>>(row.Settings)!.ToImmutableSortedDictionary(StringComparer.OrdinalIgnoreCase),
+                [.. row.Secret ?? []],
+                Time(row.UpdatedAt))));
     }
 
     /// <inheritdoc/>
@@ -152,6 +160,38 @@ internal sealed class SqliteStateStore : IStateStore
         cancellationToken);
 
     /// <inheritdoc/>
+    public Task SetPoolAsync(ServicePool pool, CancellationToken cancellationToken) => ChangeAsync(
+        async (connection, transaction) =>
+        {
+            await RequireExistsAsync(connection, transaction, "service", pool.Service);
+            await connection.ExecuteAsync(
+                """
+                INSERT INTO pool (service, settings, secret, updated_at) VALUES (@Service, @Settings, @Secret, @At)
+                ON CONFLICT (service) DO UPDATE SET settings = excluded.settings, secret = excluded.secret, updated_at = excluded.updated_at
+                """,
+                new
+                {
+                    pool.Service,
+                    Settings = JsonSerializer.Serialize(pool.Settings.ToDictionary()),
+                    Secret = pool.Secret.IsEmpty ? null : pool.Secret.ToArray(),
+                    At = Milliseconds(pool.UpdatedAt),
+                },
+                transaction);
+        },
+        "",
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public Task RemovePoolAsync(string service, CancellationToken cancellationToken) => ChangeAsync(
+        async (connection, transaction) =>
+        {
+            var removed = await connection.ExecuteAsync("DELETE FROM pool WHERE service = @service", new { service }, transaction);
+            Require(removed == 1, $"Service '{service}' has no pool. See 'tunnel-ingress pool list'.");
+        },
+        "",
+        cancellationToken);
+
+    /// <inheritdoc/>
     public Task AddTokenAsync(Token token, CancellationToken cancellationToken) => ChangeAsync(
         async (connection, transaction) =>
         {
@@ -173,7 +213,7 @@ internal sealed class SqliteStateStore : IStateStore
 
             foreach (var secret in token.Secrets)
             {
-                await InsertSecretAsync(connection, transaction, token.ClientId, secret.Version, secret.Hash);
+                await InsertSecretAsync(connection, transaction, token.ClientId, secret.Version, secret.Hash, secret.Scram);
             }
         },
         "A token with this client id exists already.",
@@ -181,7 +221,7 @@ internal sealed class SqliteStateStore : IStateStore
 
     /// <inheritdoc/>
     public Task RotateTokenAsync(
-        string clientId, ImmutableArray<byte> hash, DateTimeOffset now, TimeSpan overlap, CancellationToken cancellationToken) => ChangeAsync(
+        string clientId, ImmutableArray<byte> hash, ScramVerifier? scram, DateTimeOffset now, TimeSpan overlap, CancellationToken cancellationToken) => ChangeAsync(
         async (connection, transaction) =>
         {
             await RequireTokenAsync(connection, transaction, clientId);
@@ -203,7 +243,7 @@ internal sealed class SqliteStateStore : IStateStore
             Require(
                 valid < TokenSecret.MaxValid,
                 $"Token '{clientId}' has {valid} valid secrets already. Wait until the overlap of one is over, or end all of them at once with --overlap 0s.");
-            await InsertSecretAsync(connection, transaction, clientId, version, hash);
+            await InsertSecretAsync(connection, transaction, clientId, version, hash, scram);
         },
         "",
         cancellationToken);
@@ -258,10 +298,10 @@ internal sealed class SqliteStateStore : IStateStore
     }
 
     private static Task<int> InsertSecretAsync(
-        SqliteConnection connection, DbTransaction transaction, string clientId, int version, ImmutableArray<byte> hash) =>
+        SqliteConnection connection, DbTransaction transaction, string clientId, int version, ImmutableArray<byte> hash, ScramVerifier? scram) =>
         connection.ExecuteAsync(
-            "INSERT INTO token_secret (client_id, version, hash) VALUES (@clientId, @version, @hash)",
-            new { clientId, version, hash = hash.ToArray() },
+            "INSERT INTO token_secret (client_id, version, hash, scram) VALUES (@clientId, @version, @hash, @scram)",
+            new { clientId, version, hash = hash.ToArray(), scram = scram?.ToString() },
             transaction);
 
     private static async Task RequireExistsAsync(SqliteConnection connection, DbTransaction transaction, string kind, string name)
@@ -293,11 +333,15 @@ internal sealed class SqliteStateStore : IStateStore
 
     private static DateTimeOffset? Time(long? milliseconds) => milliseconds is { } value ? Time(value) : null;
 
+    private static ScramVerifier? Verifier(string? text) => text is not null && ScramVerifier.TryParse(text, out var verifier) ? verifier : null;
+
     private sealed record TunnelRow(string Name, long CreatedAt);
 
     private sealed record ServiceRow(string Name, string Hostname, string Tunnel, long CreatedAt);
 
     private sealed record TokenRow(string ClientId, string Name, string? ConnectTunnel, long CreatedAt, long? ExpiresAt, long? RevokedAt);
 
-    private sealed record SecretRow(string ClientId, long Version, byte[] Hash, long? ValidUntil);
+    private sealed record SecretRow(string ClientId, long Version, byte[] Hash, long? ValidUntil, string? Scram);
+
+    private sealed record PoolRow(string Service, string Settings, byte[]? Secret, long UpdatedAt);
 }

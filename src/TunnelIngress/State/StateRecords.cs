@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Shared.Pooling.Postgres.Authentication;
 
 namespace TunnelIngress.State;
 
@@ -41,8 +42,18 @@ internal sealed record TokenScope(string? ConnectTunnel, ImmutableSortedSet<stri
 /// <param name="ValidUntil">When a rotated secret stops working; null for the newest.</param>
 internal sealed record TokenSecret(int Version, ImmutableArray<byte> Hash, DateTimeOffset? ValidUntil)
 {
+    /// <summary>Checks the secret as a PostgreSQL password; all of a token's have one salt. Null for a secret that is none.</summary>
+    public ScramVerifier? Scram { get; init; }
+
     /// <summary>The most secrets of one token that may be valid at once: it bounds the work of one authentication.</summary>
     public const int MaxValid = 5;
 
     public bool IsValidAt(DateTimeOffset now) => ValidUntil is not { } until || now < until;
 }
+
+/// <summary>How the ingress pools a service's PostgreSQL.</summary>
+/// <param name="Service">The service's name.</param>
+/// <param name="Settings">The keys and values of its options.</param>
+/// <param name="Secret">What it proves to the database, encrypted; empty without.</param>
+/// <param name="UpdatedAt">When it was last changed.</param>
+internal sealed record ServicePool(string Service, ImmutableSortedDictionary<string, string> Settings, ImmutableArray<byte> Secret, DateTimeOffset UpdatedAt);

@@ -7,12 +7,13 @@ internal sealed class StateSnapshot
 {
     private readonly FrozenDictionary<string, Service> _byHostname;
 
-    public StateSnapshot(long revision, IEnumerable<Tunnel> tunnels, IEnumerable<Service> services, IEnumerable<Token> tokens)
+    public StateSnapshot(long revision, IEnumerable<Tunnel> tunnels, IEnumerable<Service> services, IEnumerable<Token> tokens, IEnumerable<ServicePool>? pools = null)
     {
         Revision = revision;
         Tunnels = tunnels.ToFrozenDictionary(static tunnel => tunnel.Name, StringComparer.Ordinal);
         Services = services.ToFrozenDictionary(static service => service.Name, StringComparer.Ordinal);
         Tokens = tokens.ToFrozenDictionary(static token => token.ClientId, StringComparer.Ordinal);
+        Pools = (pools ?? []).ToFrozenDictionary(static pool => pool.Service, StringComparer.Ordinal);
         _byHostname = Services.Values.ToFrozenDictionary(static service => service.Hostname, StringComparer.OrdinalIgnoreCase);
     }
 
@@ -26,6 +27,9 @@ internal sealed class StateSnapshot
     public FrozenDictionary<string, Service> Services { get; }
 
     public FrozenDictionary<string, Token> Tokens { get; }
+
+    /// <summary>By the service's name.</summary>
+    public FrozenDictionary<string, ServicePool> Pools { get; }
 
     /// <summary>The service of a hostname as a request names it: any case, perhaps with a trailing dot, without a port.</summary>
     public Service? FindByHostname(string hostname) =>

@@ -1,6 +1,7 @@
 using Shared.Streams;
 using Shared.Streams.Relaying;
 using TunnelIngress.Connectors;
+using TunnelIngress.Pools;
 using TunnelIngress.State;
 
 namespace TunnelIngress.Streams;
@@ -10,7 +11,7 @@ namespace TunnelIngress.Streams;
 /// Looks at every change of the state, and once a second for expiries. A rotated secret cuts nothing.
 /// </summary>
 internal sealed class AccessWithdrawal(
-    StateWatcher state, ConnectorRegistry connectors, StreamSet<StreamInfo> streams, TimeProvider time, ILogger<AccessWithdrawal> logger)
+    StateWatcher state, ConnectorRegistry connectors, StreamSet<StreamInfo> streams, PostgresPort? postgres, TimeProvider time, ILogger<AccessWithdrawal> logger)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
     private static readonly StreamAbort Reason = new(AbortCode.Revoked, "access was withdrawn");
@@ -50,9 +51,10 @@ internal sealed class AccessWithdrawal(
         }
 
         var cut = streams.Abort(info => !MayRun(snapshot, info, now), Reason);
-        if (cut > 0 || withdrawn.Length > 0)
+        var clients = postgres?.EndWithdrawn() ?? 0;
+        if (cut > 0 || withdrawn.Length > 0 || clients > 0)
         {
-            logger.AccessWithdrawn(cut, withdrawn.Length, "a token was revoked or expired, or its service or tunnel was removed");
+            logger.AccessWithdrawn(cut, withdrawn.Length, clients, "a token was revoked or expired, or its service or tunnel was removed");
         }
     }
 

@@ -70,6 +70,24 @@ internal sealed class StreamService(
                 application, opened.Target.Stream, new RelayOptions { HalfCloseTimeout = settings.HalfCloseTimeout }, time);
         }
 
+        Ended(info, result, start);
+    }
+
+    /// <summary>Makes an opened stream one that this process itself reads and writes; the stream takes it over.</summary>
+    public DuplexStream Attach(OpenedStream opened)
+    {
+        var start = time.GetTimestamp();
+        var attached = new AttachedStream(opened, streams, (info, result) => Ended(info, result, start));
+        if (opened.Info.Session.State == SessionState.Closed)
+        {
+            attached.Abort(new StreamAbort(AbortCode.ConnectionLost, "the connector's session ended"));
+        }
+
+        return attached;
+    }
+
+    private void Ended(StreamInfo info, RelayResult result, long start)
+    {
         metrics.StreamEnded(info.Service, result);
         logger.StreamEnded(
             info.Id, info.Tunnel, info.Service, result.End.ToString(), result.EndedBy?.ToString() ?? "Ingress",

@@ -9,6 +9,9 @@ internal sealed class PoolEvents : IPoolEvents
     /// <summary>Why server connections were closed.</summary>
     public ConcurrentQueue<string> Closed { get; } = new();
 
+    /// <summary>Why the origin could not be logged in to.</summary>
+    public ConcurrentQueue<string> Failed { get; } = new();
+
     /// <summary>How many server connections were opened.</summary>
     public int Opened => _opened;
 
@@ -27,6 +30,8 @@ internal sealed class PoolEvents : IPoolEvents
     }
 
     public void ServerOpened(string pool, int processId) => Interlocked.Increment(ref _opened);
+
+    public void ServerFailed(string pool, string hop, string reason) => Failed.Enqueue($"{hop}: {reason}");
 
     public void ServerClosed(string pool, int processId, string reason) => Closed.Enqueue(reason);
 

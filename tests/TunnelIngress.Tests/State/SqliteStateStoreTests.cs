@@ -42,7 +42,7 @@ public sealed class SqliteStateStoreTests : IDisposable
             () => store.AddTunnelAsync(new TunnelIngress.State.Tunnel("lab", Samples.Now), Cancel),
             () => store.RemoveTunnelAsync("lab", Samples.Now, Cancel),
             () => store.AddTokenAsync(token, Cancel),
-            () => store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("x"), Samples.Now, TimeSpan.FromHours(1), Cancel),
+            () => store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("x"), null, Samples.Now, TimeSpan.FromHours(1), Cancel),
             () => store.RevokeTokenAsync(token.ClientId, Samples.Now, Cancel),
             () => store.RemoveServiceAsync("orders-db", Cancel),
         ];
@@ -105,7 +105,7 @@ public sealed class SqliteStateStoreTests : IDisposable
         await RefusedAsync(() => store.RemoveServiceAsync("nothing", Cancel), "nothing");
         await RefusedAsync(() => store.AddTokenAsync(Samples.NewToken(Samples.Connect("nowhere")).Token, Cancel), "nowhere");
         await RefusedAsync(() => store.AddTokenAsync(Samples.NewToken(Samples.Access("nothing")).Token, Cancel), "nothing");
-        await RefusedAsync(() => store.RotateTokenAsync("nobody", ClientSecret.Hash("x"), Samples.Now, TimeSpan.Zero, Cancel), "nobody");
+        await RefusedAsync(() => store.RotateTokenAsync("nobody", ClientSecret.Hash("x"), null, Samples.Now, TimeSpan.Zero, Cancel), "nobody");
         await RefusedAsync(() => store.RevokeTokenAsync("nobody", Samples.Now, Cancel), "nobody");
         Assert.Empty((await store.LoadAsync(Cancel)).Tokens);
     }
@@ -117,12 +117,12 @@ public sealed class SqliteStateStoreTests : IDisposable
         var (token, _) = Samples.NewToken(Samples.Access("orders-db"));
         await store.AddTokenAsync(token, Cancel);
 
-        await store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("two"), Samples.Now, TimeSpan.FromHours(1), Cancel);
-        await store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("three"), Samples.Now, TimeSpan.FromHours(24), Cancel);
+        await store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("two"), null, Samples.Now, TimeSpan.FromHours(1), Cancel);
+        await store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("three"), null, Samples.Now, TimeSpan.FromHours(24), Cancel);
         var secrets = await SecretsAsync(store, token);
         Assert.Equal([null, Samples.Now.AddHours(24), Samples.Now.AddHours(1)], secrets.Select(static secret => secret.ValidUntil));
 
-        await store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("four"), Samples.Now.AddHours(1), TimeSpan.Zero, Cancel);
+        await store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("four"), null, Samples.Now.AddHours(1), TimeSpan.Zero, Cancel);
         var only = Assert.Single(await SecretsAsync(store, token));
         Assert.Equal(4, only.Version);
         Assert.Equal(ClientSecret.Hash("four"), only.Hash);
@@ -134,7 +134,7 @@ public sealed class SqliteStateStoreTests : IDisposable
         var store = await Samples.OpenFilledAsync(_directory.Path);
         var (token, _) = Samples.NewToken(Samples.Access("orders-db"), Samples.Now.AddDays(1));
         await store.AddTokenAsync(token, Cancel);
-        Task RotateAsync(DateTimeOffset now, TimeSpan overlap) => store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("x"), now, overlap, Cancel);
+        Task RotateAsync(DateTimeOffset now, TimeSpan overlap) => store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("x"), null, now, overlap, Cancel);
 
         for (var i = 1; i < TokenSecret.MaxValid; i++)
         {

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Threading.Channels;
 using Microsoft.Extensions.Time.Testing;
+using Shared.Pooling.Postgres.Authentication;
 using TunnelIngress.State;
 
 namespace TunnelIngress.Tests.State;
@@ -156,11 +157,15 @@ public sealed class StateWatcherTests : IDisposable
 
         public Task RemoveServiceAsync(string name, CancellationToken cancellationToken) => store.RemoveServiceAsync(name, cancellationToken);
 
+        public Task SetPoolAsync(ServicePool pool, CancellationToken cancellationToken) => store.SetPoolAsync(pool, cancellationToken);
+
+        public Task RemovePoolAsync(string service, CancellationToken cancellationToken) => store.RemovePoolAsync(service, cancellationToken);
+
         public Task AddTokenAsync(Token token, CancellationToken cancellationToken) => store.AddTokenAsync(token, cancellationToken);
 
         public Task RotateTokenAsync(
-            string clientId, ImmutableArray<byte> hash, DateTimeOffset now, TimeSpan overlap, CancellationToken cancellationToken) =>
-            store.RotateTokenAsync(clientId, hash, now, overlap, cancellationToken);
+            string clientId, ImmutableArray<byte> hash, ScramVerifier? scram, DateTimeOffset now, TimeSpan overlap, CancellationToken cancellationToken) =>
+            store.RotateTokenAsync(clientId, hash, scram, now, overlap, cancellationToken);
 
         public Task RevokeTokenAsync(string clientId, DateTimeOffset at, CancellationToken cancellationToken) =>
             store.RevokeTokenAsync(clientId, at, cancellationToken);

@@ -15,6 +15,9 @@ public interface IPoolEvents
     /// <summary>A connection to the origin was opened.</summary>
     void ServerOpened(string pool, int processId);
 
+    /// <summary>The origin could not be logged in to.</summary>
+    void ServerFailed(string pool, string hop, string reason);
+
     /// <summary>A connection to the origin has ended.</summary>
     void ServerClosed(string pool, int processId, string reason);
 

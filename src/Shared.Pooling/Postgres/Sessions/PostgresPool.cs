@@ -259,12 +259,25 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
 
     private async ValueTask<ServerSession> ConnectAsync(CancellationToken cancellationToken)
     {
-        var origin = await _connector.ConnectAsync(cancellationToken);
+        var origin = await OpenAsync(cancellationToken);
         var server = new ServerSession(origin, this, Options.PreparedStatements);
         _servers[server] = true;
         server.Start();
         _events.ServerOpened(Name, server.ProcessId);
         return server;
+    }
+
+    private async ValueTask<OriginConnection> OpenAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _connector.ConnectAsync(cancellationToken);
+        }
+        catch (OriginException exception)
+        {
+            _events.ServerFailed(Name, exception.Hop, exception.Hint is { } hint ? $"{exception.Message}. {hint}" : exception.Message);
+            throw;
+        }
     }
 
     private async Task SweepAsync()

@@ -1,0 +1,29 @@
+using Shared.Pooling.Postgres.Sessions;
+using TunnelIngress.Access;
+
+namespace TunnelIngress.Pools;
+
+/// <summary>The log of pools that strangers can reach: what they bring about is written only so often. Safe for concurrent use.</summary>
+internal sealed class LimitedPoolLog(IPoolEvents log, FailedAccessLimiter limiter) : IPoolEvents
+{
+    public void ClientConnected(string pool, string user, string remote, int id) => log.ClientConnected(pool, user, remote, id);
+
+    public void ClientEnded(string pool, string user, int id, long requests, TimeSpan duration, string reason) =>
+        log.ClientEnded(pool, user, id, requests, duration, reason);
+
+    public void ClientRefused(string remote, string reason)
+    {
+        if (limiter.MayLog())
+        {
+            log.ClientRefused(remote, reason);
+        }
+    }
+
+    public void ServerOpened(string pool, int processId) => log.ServerOpened(pool, processId);
+
+    public void ServerFailed(string pool, string hop, string reason) => log.ServerFailed(pool, hop, reason);
+
+    public void ServerClosed(string pool, int processId, string reason) => log.ServerClosed(pool, processId, reason);
+
+    public void CancelFailed(string pool, int processId, string reason) => log.CancelFailed(pool, processId, reason);
+}
