@@ -7,10 +7,10 @@ namespace Tunnel.EndToEnd.Tests;
 /// <summary>Unmodified drivers of other languages, each with a workload of its own, in transaction mode over the tunnel.</summary>
 public sealed class DriverTests(DriverTests.SharedPooler pooler) : IClassFixture<DriverTests.SharedPooler>
 {
-    private const string Md5User = "old";
+    internal const string Md5User = "old";
 
     // What pg_authid would keep of him: the md5 of the password and the name.
-    private const string Md5Verifier = "md55e87d63541cc6aa9db2f7201171d13c0";
+    internal const string Md5Verifier = "md55e87d63541cc6aa9db2f7201171d13c0";
 
     [Theory]
     [InlineData("node-postgres", "node", "node-postgres.mjs")]

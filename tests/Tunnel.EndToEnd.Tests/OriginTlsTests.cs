@@ -1,0 +1,115 @@
+using System.Net;
+using System.Net.Sockets;
+using Npgsql;
+using Tunnel.Testing;
+
+namespace Tunnel.EndToEnd.Tests;
+
+/// <summary>TLS from the pooler to the database, inside the tunnel: the database takes nothing else.</summary>
+public sealed class OriginTlsTests : IAsyncLifetime
+{
+    private const string Password = "s3cret of the database";
+    private const string Name = "db.internal";
+
+    private readonly string _directory = Directory.CreateTempSubdirectory("pooler-").FullName;
+    private PostgresServer _database = null!;
+    private TunnelCluster _cluster = null!;
+
+    private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
+
+    private string CaFile => Path.Combine(_directory, "ca.pem");
+
+    private string OtherCaFile => Path.Combine(_directory, "other.pem");
+
+    public async ValueTask InitializeAsync()
+    {
+        using var authority = new TestAuthority();
+        using var other = new TestAuthority();
+        await authority.WriteRootAsync(CaFile);
+        await other.WriteRootAsync(OtherCaFile);
+        var port = FreePort();
+        _database = await PostgresServer.StartAsync(
+            async data =>
+            {
+                await authority.IssueAsync(Name, Path.Combine(data, "server.crt"), Path.Combine(data, "server.key"));
+                await File.AppendAllTextAsync(Path.Combine(data, "postgresql.conf"), "\nssl = on\n");
+                await File.WriteAllTextAsync(Path.Combine(data, "pg_hba.conf"), "local all postgres trust\nhostssl all orders 127.0.0.1/32 scram-sha-256\n");
+            },
+            port);
+        (await _database.RunAsync("psql", "-Xqc", $"create role orders login password '{Password}'", "postgres")).EnsureSuccess();
+        _cluster = await TunnelCluster.StartAsync(new Dictionary<string, string> { ["db"] = $"tcp://127.0.0.1:{port}" });
+        await _cluster.StartConnectorAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _cluster.DisposeAsync();
+        await _database.DisposeAsync();
+        Directory.Delete(_directory, recursive: true);
+    }
+
+    [Fact]
+    public async Task The_database_is_verified_through_the_tunnel()
+    {
+        var (process, addresses) = await PoolerFile.StartAsync(_directory, new
+        {
+            Listen = new List<string> { "127.0.0.1:0" },
+            Users = new Dictionary<string, object> { [TunnelCluster.PoolerUser] = new { Password = TunnelCluster.PoolerPassword } },
+            Pools = new Dictionary<string, object> { ["orders"] = Pool(CaFile, Name) },
+        });
+        await using var pooler = process;
+        var address = IPEndPoint.Parse(addresses[0]);
+        await using var source = NpgsqlDataSource.Create(
+            $"Host={address.Address};Port={address.Port};Username={TunnelCluster.PoolerUser};Password={TunnelCluster.PoolerPassword};Database=orders;SSL Mode=Disable");
+        await using var command = source.CreateCommand("select ssl and version like 'TLSv1.%', current_user::text from pg_stat_ssl where pid = pg_backend_pid()");
+        await using var reader = await command.ExecuteReaderAsync(Cancelled);
+
+        Assert.True(await reader.ReadAsync(Cancelled));
+        Assert.Equal((true, "orders"), (reader.GetBoolean(0), reader.GetString(1)));
+    }
+
+    [Fact]
+    public async Task Check_accepts_the_right_one_and_names_the_hop_of_a_wrong_one()
+    {
+        var good = await PoolerFile.CheckAsync(_directory, Pool(CaFile, Name));
+        Assert.Equal(0, good.ExitCode);
+        Assert.Contains("ok     tried: PostgreSQL ", good.Output, StringComparison.Ordinal);
+        Assert.Contains(", encrypted to the database,", good.Output, StringComparison.Ordinal);
+
+        foreach (var wrong in new[] { Pool(OtherCaFile, Name), Pool(CaFile, "elsewhere.internal"), Pool(OtherCaFile, Name, "verify-ca"), Pool(CaFile, null) })
+        {
+            var result = await PoolerFile.CheckAsync(_directory, wrong);
+            Assert.Equal(1, result.ExitCode);
+            Assert.StartsWith("FAILED tried at tls: the certificate of the database does not verify: ", result.Output, StringComparison.Ordinal);
+            Assert.Contains("Give the CA that signed it (CaFile) and the name that it carries (ServerName).", result.Output, StringComparison.Ordinal);
+        }
+
+        // verify-ca asks for the signer only, and require for nobody.
+        Assert.Equal(0, (await PoolerFile.CheckAsync(_directory, Pool(CaFile, "elsewhere.internal", "verify-ca"))).ExitCode);
+        Assert.Equal(0, (await PoolerFile.CheckAsync(_directory, Pool(OtherCaFile, "elsewhere.internal", "require"))).ExitCode);
+        var plain = await PoolerFile.CheckAsync(_directory, Pool(CaFile, Name, "disable", bound: false));
+        Assert.Equal(1, plain.ExitCode);
+        Assert.StartsWith("FAILED tried at credentials: the database refuses user \"orders\": no pg_hba.conf entry", plain.Output, StringComparison.Ordinal);
+    }
+
+    private Dictionary<string, object> Pool(string caFile, string? serverName, string mode = "verify-full", bool bound = true)
+    {
+        var pool = new Dictionary<string, object>
+        {
+            ["User"] = "orders", ["Password"] = Password, ["Tls"] = mode, ["CaFile"] = caFile, ["RequireChannelBinding"] = bound,
+        };
+        if (serverName is not null)
+        {
+            pool["ServerName"] = serverName;
+        }
+
+        return PoolerFile.Pool(_cluster, "db", pool);
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}

@@ -1,0 +1,95 @@
+using Tunnel.Testing;
+
+namespace Tunnel.EndToEnd.Tests;
+
+/// <summary><c>tunnel-pooler check</c> says at which hop the way to a database ends, and what to do.</summary>
+public sealed class PoolerCheckTests(PoolerCheckTests.Ways ways) : IClassFixture<PoolerCheckTests.Ways>
+{
+    private const string Password = "s3cret of the database";
+
+    [Fact]
+    public async Task Good_pool_is_ok()
+    {
+        var result = await CheckAsync("db", new() { ["User"] = "orders", ["Password"] = Password });
+
+        Assert.Equal(0, result.ExitCode);
+        Assert.Matches(@"^ok     tried: PostgreSQL \d+\S*( \([^)]*\))?, not encrypted to the database, login [0-9.]+ ms, query [0-9.]+ ms\n$", result.Output);
+    }
+
+    [Fact]
+    public async Task Ingress_hostname_does_not_resolve() =>
+        Expect(await CheckAsync("db", new() { ["ConnectTo"] = "no-such-host.invalid:443" }), "resolve", "no-such-host.invalid", "Check the spelling and the DNS of this machine.");
+
+    [Fact]
+    public async Task Ingress_certificate_is_of_another_ca()
+    {
+        using var other = new TestAuthority();
+        var caFile = await other.WriteRootAsync(Path.Combine(ways.Cluster.Directory, "other.pem"));
+
+        Expect(await CheckAsync("db", new() { ["IngressCaFile"] = caFile }), "tls", $"The certificate of {TunnelCluster.HostnameOf("db")} does not verify", "Trust its CA with a CA file");
+    }
+
+    [Fact]
+    public async Task Token_is_wrong() =>
+        Expect(await CheckAsync("db", new() { ["Token"] = new { File = ways.Cluster.ConnectorToken } }), "ingress", "refused the service token (403)", "tunnel-ingress token create");
+
+    [Fact]
+    public async Task No_connector_is_online()
+    {
+        await using var abandoned = await TunnelCluster.StartAsync(new Dictionary<string, string> { ["db"] = "tcp://127.0.0.1:1" });
+
+        Expect(await PoolerFile.CheckAsync(abandoned.Directory, PoolerFile.Pool(abandoned, "db")), "connector", "No connector that serves db is online", "Start 'tunnel-connector run' beside the target");
+    }
+
+    [Fact]
+    public async Task Target_refuses() => Expect(await CheckAsync("refusing", []), "target", "The target of service refusing refused the connection.", "is the connector's Target right?");
+
+    [Theory]
+    [InlineData("wrong", "password authentication failed for user \"orders\"", "Check the pool's User and Password, and the database's pg_hba.conf.")]
+    [InlineData(null, "asks for the password of user \"orders\", and the pool has none", "PasswordFile")]
+    public async Task Database_password_is_wrong(string? password, string what, string todo) => Expect(
+        await CheckAsync("db", password is null ? new() { ["User"] = "orders" } : new() { ["User"] = "orders", ["Password"] = password }), "credentials", what, todo);
+
+    [Fact]
+    public async Task Database_name_is_unknown() =>
+        Expect(await CheckAsync("db", new() { ["Database"] = "nowhere" }), "database", "has no database \"nowhere\"", "Check the pool's Database.");
+
+    private static void Expect(CommandResult result, string hop, string what, string todo)
+    {
+        Assert.Equal(1, result.ExitCode);
+        Assert.StartsWith($"FAILED tried at {hop}: ", result.Output, StringComparison.Ordinal);
+        Assert.Contains(what, result.Output, StringComparison.Ordinal);
+        Assert.Contains(todo, result.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain(Password, result.Output + result.Error, StringComparison.Ordinal);
+    }
+
+    private Task<CommandResult> CheckAsync(string service, Dictionary<string, object> pool) =>
+        PoolerFile.CheckAsync(ways.Cluster.Directory, PoolerFile.Pool(ways.Cluster, service, pool));
+
+    /// <summary>Services of all kinds, and a database that asks one role for its password.</summary>
+    public sealed class Ways : IAsyncLifetime
+    {
+        private PostgresServer _database = null!;
+
+        public TunnelCluster Cluster { get; private set; } = null!;
+
+        public async ValueTask InitializeAsync()
+        {
+            _database = await PostgresServer.StartAsync(static data =>
+                File.WriteAllTextAsync(Path.Combine(data, "pg_hba.conf"), "local all orders scram-sha-256\nlocal all all trust\n"));
+            (await _database.RunAsync("psql", "-Xqc", $"create role orders login password '{Password}'", "postgres")).EnsureSuccess();
+            Cluster = await TunnelCluster.StartAsync(new Dictionary<string, string>
+            {
+                ["db"] = $"unix://{_database.SocketPath}",
+                ["refusing"] = "tcp://127.0.0.1:1",
+            });
+            await Cluster.StartConnectorAsync();
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await Cluster.DisposeAsync();
+            await _database.DisposeAsync();
+        }
+    }
+}
