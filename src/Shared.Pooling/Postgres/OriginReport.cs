@@ -3,7 +3,7 @@ namespace Shared.Pooling.Postgres;
 /// <summary>What came of trying an origin.</summary>
 /// <param name="Pool">The pool's name.</param>
 /// <param name="Failure">What failed; null when all is well.</param>
-/// <param name="Hop">Where it failed: resolve, dial, tls, ingress, tunnel, target, credentials, database, origin, protocol.</param>
+/// <param name="Hop">Where it failed: resolve, connect, proxy, tls, ingress, connector, target, credentials, database, origin, protocol.</param>
 /// <param name="Hint">What to do about it.</param>
 /// <param name="ServerVersion">What answered.</param>
 /// <param name="IsEncrypted">True when TLS protects the way from here to the database.</param>

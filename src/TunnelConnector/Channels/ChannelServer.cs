@@ -67,11 +67,11 @@ internal sealed class ChannelServer(CurrentSettings settings, TimeProvider time,
     // The ingress and the application learn what went wrong, not where in the private network it did; our own log says that.
     private static string WithoutAddress(string service, DialException exception) => exception.Code switch
     {
-        "connection-refused" => $"The target of service {service} refused the connection.",
-        "not-resolved" => $"The host name of service {service}'s target does not resolve in the private network.",
-        "timeout" => $"The target of service {service} did not answer in time.",
-        "certificate-not-trusted" => $"The certificate of service {service}'s target does not verify.",
-        "not-configured" => $"The connector's configuration has no target for service {service}.",
+        "connection-refused" => $"The target of service {service} refused the connection. Does it run, and is the connector's Target right? The connector's log names the address.",
+        "not-resolved" => $"The host name of service {service}'s target does not resolve in the private network. Correct the connector's Target, or the DNS there.",
+        "timeout" => $"The target of service {service} did not answer in time. Does a firewall drop it, or is the connector's Target wrong?",
+        "certificate-not-trusted" => $"The certificate of service {service}'s target does not verify. Give the connector the CA of its target (CaFile).",
+        "not-configured" => $"The connector's configuration has no target for service {service}. Add it there under Services.",
         _ => $"The target of service {service} cannot be reached ({exception.Code}); the connector's log says more.",
     };
 

@@ -11,7 +11,7 @@ internal sealed class OriginException : IOException
         (Hop, SqlState, Hint) = (hop, sqlState, hint);
     }
 
-    /// <summary>Where on the way it failed: resolve, dial, tls, ingress, tunnel, target, credentials, database, origin, protocol.</summary>
+    /// <summary>Where on the way it failed: resolve, connect, proxy, tls, ingress, connector, target, credentials, database, origin, protocol.</summary>
     public string Hop { get; }
 
     /// <summary>The SQLSTATE that a client is told.</summary>
