@@ -134,12 +134,13 @@ public sealed class PoolerNpgsqlTests(PoolerNpgsqlTests.SharedPooler pooler) : I
         await ExecuteAsync(listener, "listen npgsql_news");
 
         var process = await ScalarAsync(listener, "select pg_backend_pid()");
+        var idleSince = await ScalarAsync(source, $"select state_change::text from pg_stat_activity where pid = {process}");
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(Cancelled);
         limit.CancelAfter(TimeSpan.FromSeconds(20));
         var waiting = listener.WaitAsync(limit.Token);
 
-        // The driver's own query shows that it keeps the connection alive.
-        while ((string?)await ScalarAsync(source, $"select query from pg_stat_activity where pid = {process}") == "select pg_backend_pid()")
+        // Its Sync changes nothing but the time of the last change.
+        while ((bool)(await ScalarAsync(source, $"select state_change::text = $${idleSince}$$ from pg_stat_activity where pid = {process}"))!)
         {
             await Task.Delay(100, limit.Token);
         }
