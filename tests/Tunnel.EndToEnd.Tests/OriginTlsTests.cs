@@ -96,7 +96,11 @@ public sealed class OriginTlsTests : IAsyncLifetime
     {
         var pool = new Dictionary<string, object>
         {
-            ["User"] = "orders", ["Password"] = Password, ["Tls"] = mode, ["CaFile"] = caFile, ["RequireChannelBinding"] = bound,
+            ["User"] = "orders",
+            ["Password"] = Password,
+            ["Tls"] = mode,
+            ["CaFile"] = caFile,
+            ["RequireChannelBinding"] = bound,
         };
         if (serverName is not null)
         {
