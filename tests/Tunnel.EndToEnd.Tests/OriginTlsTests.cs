@@ -6,56 +6,21 @@ using Tunnel.Testing;
 namespace Tunnel.EndToEnd.Tests;
 
 /// <summary>TLS from the pooler to the database, inside the tunnel: the database takes nothing else.</summary>
-public sealed class OriginTlsTests : IAsyncLifetime
+public sealed class OriginTlsTests(OriginTlsTests.EncryptedDatabase database) : IClassFixture<OriginTlsTests.EncryptedDatabase>
 {
     private const string Password = "s3cret of the database";
     private const string Name = "db.internal";
 
-    private readonly string _directory = Directory.CreateTempSubdirectory("pooler-").FullName;
-    private PostgresServer _database = null!;
-    private TunnelCluster _cluster = null!;
-
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
-
-    private string CaFile => Path.Combine(_directory, "ca.pem");
-
-    private string OtherCaFile => Path.Combine(_directory, "other.pem");
-
-    public async ValueTask InitializeAsync()
-    {
-        using var authority = new TestAuthority();
-        using var other = new TestAuthority();
-        await authority.WriteRootAsync(CaFile);
-        await other.WriteRootAsync(OtherCaFile);
-        var port = FreePort();
-        _database = await PostgresServer.StartAsync(
-            async data =>
-            {
-                await authority.IssueAsync(Name, Path.Combine(data, "server.crt"), Path.Combine(data, "server.key"));
-                await File.AppendAllTextAsync(Path.Combine(data, "postgresql.conf"), "\nssl = on\n");
-                await File.WriteAllTextAsync(Path.Combine(data, "pg_hba.conf"), "local all postgres trust\nhostssl all orders 127.0.0.1/32 scram-sha-256\n");
-            },
-            port);
-        (await _database.RunAsync("psql", "-Xqc", $"create role orders login password '{Password}'", "postgres")).EnsureSuccess();
-        _cluster = await TunnelCluster.StartAsync(new Dictionary<string, string> { ["db"] = $"tcp://127.0.0.1:{port}" });
-        await _cluster.StartConnectorAsync();
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _cluster.DisposeAsync();
-        await _database.DisposeAsync();
-        Directory.Delete(_directory, recursive: true);
-    }
 
     [Fact]
     public async Task The_database_is_verified_through_the_tunnel()
     {
-        var (process, addresses) = await PoolerFile.StartAsync(_directory, new
+        var (process, addresses) = await PoolerFile.StartAsync(database.Directory, new
         {
             Listen = new List<string> { "127.0.0.1:0" },
             Users = new Dictionary<string, object> { [TunnelCluster.PoolerUser] = new { Password = TunnelCluster.PoolerPassword } },
-            Pools = new Dictionary<string, object> { ["orders"] = Pool(CaFile, Name) },
+            Pools = new Dictionary<string, object> { ["orders"] = Pool(database.CaFile, Name) },
         });
         await using var pooler = process;
         var address = IPEndPoint.Parse(addresses[0]);
@@ -71,23 +36,23 @@ public sealed class OriginTlsTests : IAsyncLifetime
     [Fact]
     public async Task Check_accepts_the_right_one_and_names_the_hop_of_a_wrong_one()
     {
-        var good = await PoolerFile.CheckAsync(_directory, Pool(CaFile, Name));
+        var good = await PoolerFile.CheckAsync(database.Directory, Pool(database.CaFile, Name));
         Assert.Equal(0, good.ExitCode);
         Assert.Contains("ok     tried: PostgreSQL ", good.Output, StringComparison.Ordinal);
         Assert.Contains(", encrypted to the database,", good.Output, StringComparison.Ordinal);
 
-        foreach (var wrong in new[] { Pool(OtherCaFile, Name), Pool(CaFile, "elsewhere.internal"), Pool(OtherCaFile, Name, "verify-ca"), Pool(CaFile, null) })
+        foreach (var wrong in new[] { Pool(database.OtherCaFile, Name), Pool(database.CaFile, "elsewhere.internal"), Pool(database.OtherCaFile, Name, "verify-ca"), Pool(database.CaFile, null) })
         {
-            var result = await PoolerFile.CheckAsync(_directory, wrong);
+            var result = await PoolerFile.CheckAsync(database.Directory, wrong);
             Assert.Equal(1, result.ExitCode);
             Assert.StartsWith("FAILED tried at tls: the certificate of the database does not verify: ", result.Output, StringComparison.Ordinal);
             Assert.Contains("Give the CA that signed it (CaFile) and the name that it carries (ServerName).", result.Output, StringComparison.Ordinal);
         }
 
         // verify-ca asks for the signer only, and require for nobody.
-        Assert.Equal(0, (await PoolerFile.CheckAsync(_directory, Pool(CaFile, "elsewhere.internal", "verify-ca"))).ExitCode);
-        Assert.Equal(0, (await PoolerFile.CheckAsync(_directory, Pool(OtherCaFile, "elsewhere.internal", "require"))).ExitCode);
-        var plain = await PoolerFile.CheckAsync(_directory, Pool(CaFile, Name, "disable", bound: false));
+        Assert.Equal(0, (await PoolerFile.CheckAsync(database.Directory, Pool(database.CaFile, "elsewhere.internal", "verify-ca"))).ExitCode);
+        Assert.Equal(0, (await PoolerFile.CheckAsync(database.Directory, Pool(database.OtherCaFile, "elsewhere.internal", "require"))).ExitCode);
+        var plain = await PoolerFile.CheckAsync(database.Directory, Pool(database.CaFile, Name, "disable", bound: false));
         Assert.Equal(1, plain.ExitCode);
         Assert.StartsWith("FAILED tried at credentials: the database refuses user \"orders\": no pg_hba.conf entry", plain.Output, StringComparison.Ordinal);
     }
@@ -107,13 +72,54 @@ public sealed class OriginTlsTests : IAsyncLifetime
             pool["ServerName"] = serverName;
         }
 
-        return PoolerFile.Pool(_cluster, "db", pool);
+        return PoolerFile.Pool(database.Cluster, "db", pool);
     }
 
-    private static int FreePort()
+    /// <summary>A database that takes its user on TLS only, behind a tunnel.</summary>
+    public sealed class EncryptedDatabase : IAsyncLifetime
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
+        private PostgresServer _database = null!;
+
+        public TunnelCluster Cluster { get; private set; } = null!;
+
+        public string Directory { get; } = System.IO.Directory.CreateTempSubdirectory("pooler-").FullName;
+
+        public string CaFile => Path.Combine(Directory, "ca.pem");
+
+        public string OtherCaFile => Path.Combine(Directory, "other.pem");
+
+        public async ValueTask InitializeAsync()
+        {
+            using var authority = new TestAuthority();
+            using var other = new TestAuthority();
+            await authority.WriteRootAsync(CaFile);
+            await other.WriteRootAsync(OtherCaFile);
+            var port = FreePort();
+            _database = await PostgresServer.StartAsync(
+                async data =>
+                {
+                    await authority.IssueAsync(Name, Path.Combine(data, "server.crt"), Path.Combine(data, "server.key"));
+                    await File.AppendAllTextAsync(Path.Combine(data, "postgresql.conf"), "\nssl = on\n");
+                    await File.WriteAllTextAsync(Path.Combine(data, "pg_hba.conf"), "local all postgres trust\nhostssl all orders 127.0.0.1/32 scram-sha-256\n");
+                },
+                port);
+            (await _database.RunAsync("psql", "-Xqc", $"create role orders login password '{Password}'", "postgres")).EnsureSuccess();
+            Cluster = await TunnelCluster.StartAsync(new Dictionary<string, string> { ["db"] = $"tcp://127.0.0.1:{port}" });
+            await Cluster.StartConnectorAsync();
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await Cluster.DisposeAsync();
+            await _database.DisposeAsync();
+            System.IO.Directory.Delete(Directory, recursive: true);
+        }
+
+        private static int FreePort()
+        {
+            using var listener = new TcpListener(IPAddress.Loopback, 0);
+            listener.Start();
+            return ((IPEndPoint)listener.LocalEndpoint).Port;
+        }
     }
 }
