@@ -18,7 +18,7 @@ demo: ## Reach a PostgreSQL without any TCP port through the tunnel (KEEP=1 leav
 demo-stop: ## Stop what `make demo KEEP=1` left running and delete its data
 	@scripts/demo stop
 
-bench: ## Compare direct, tunnel and ssh -R side by side (QUICK=1: under 3 minutes; JSON=FILE)
+bench: ## Compare tunnel, pooler, ssh -R and PgBouncer side by side (QUICK=1: under 5 minutes; JSON=FILE)
 	@QUICK='$(QUICK)' JSON='$(JSON)' scripts/bench
 
 format: ## Format the code and apply the code style

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using Tunnel.Bench.Contenders;
 using Tunnel.Bench.Measures;
 using Tunnel.Bench.Processes;
@@ -39,22 +38,8 @@ internal sealed class Bench(BenchOptions options, Pgbench pgbench, Samples sampl
     public Task MeasureIdleAsync(Contender contender, CancellationToken cancellationToken) =>
         AttemptAsync(contender, "idle streams", IdleAsync, cancellationToken);
 
-    private async Task AttemptAsync(Contender contender, string name, Func<Contender, CancellationToken, Task> run, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await run(contender, cancellationToken);
-        }
-        catch (Exception exception) when (
-            exception is InvalidOperationException or TimeoutException or IOException or SocketException
-            || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
-        {
-            // Losing a connection is a result too; hiding it, or losing the whole run over it, would both be wrong.
-            var failure = $"{contender.Name}, {name}: {exception.Message}";
-            samples.Failures.Add(failure);
-            await Console.Error.WriteLineAsync($"  FAILED {failure}");
-        }
-    }
+    private Task AttemptAsync(Contender contender, string name, Func<Contender, CancellationToken, Task> run, CancellationToken cancellationToken) =>
+        samples.AttemptAsync(contender.Name, name, () => run(contender, cancellationToken), cancellationToken);
 
     private async Task IdleAsync(Contender contender, CancellationToken cancellationToken)
     {

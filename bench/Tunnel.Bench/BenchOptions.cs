@@ -1,9 +1,11 @@
+using System.Globalization;
+
 namespace Tunnel.Bench;
 
-/// <summary>How long and how often to measure. The full run takes 10 to 15 minutes, the quick one less than 3.</summary>
+/// <summary>How long and how often to measure. The full run takes about 25 minutes, the quick one less than 5.</summary>
 internal sealed record BenchOptions
 {
-    public const string Usage = "usage: tunnel-bench [--quick] [--rounds N] [--only NAME]… [--json FILE]";
+    public const string Usage = "usage: tunnel-bench [--quick] [--suite tunnel|pooler|distance]… [--rounds N] [--only NAME]… [--round-trip MS] [--json FILE]";
 
     public int Rounds { get; init; } = 5;
 
@@ -20,15 +22,27 @@ internal sealed record BenchOptions
 
     public int IdleRounds { get; init; } = 3;
 
-    /// <summary>Gets the contenders to run, all of them when empty; direct TCP always runs, because the ratios need it.</summary>
+    /// <summary>Gets the clients of a pooler that are open and idle at once.</summary>
+    public int IdleClients { get; init; } = 10_000;
+
+    /// <summary>Gets how often a short-lived application is run over the distance in each round.</summary>
+    public int DistanceRuns { get; init; } = 4;
+
+    /// <summary>Gets the emulated distance: the milliseconds of a byte there and back.</summary>
+    public double RoundTripMilliseconds { get; init; } = 125;
+
+    /// <summary>Gets the suites to run, all of them when empty.</summary>
+    public IReadOnlyList<string> Suites { get; init; } = [];
+
+    /// <summary>Gets the contenders to run, all of them when empty; the direct one always runs, because the ratios need it.</summary>
     public IReadOnlyList<string> Only { get; init; } = [];
 
     public string? JsonFile { get; init; }
 
-    private static BenchOptions Quick => new() { Rounds = 3, PgbenchSeconds = 1, ConnectSeconds = 1, BulkSeconds = 1, IdleRounds = 1 };
+    private static BenchOptions Quick => new() { Rounds = 3, PgbenchSeconds = 1, ConnectSeconds = 1, BulkSeconds = 1, IdleRounds = 1, IdleClients = 1000, DistanceRuns = 1 };
 
     /// <exception cref="FormatException">The arguments are not understood; the message says which.</exception>
-    public static BenchOptions Parse(IReadOnlyList<string> arguments)
+    public static BenchOptions Parse(IReadOnlyList<string> arguments, IReadOnlyList<string> suites)
     {
         var options = arguments.Contains("--quick") ? Quick : new BenchOptions();
         for (var i = 0; i < arguments.Count; i++)
@@ -43,6 +57,12 @@ internal sealed record BenchOptions
             options = name switch
             {
                 "--rounds" => options with { Rounds = int.TryParse(value, out var n) && n is > 0 and < 100 ? n : throw new FormatException("--rounds needs a number from 1 to 99") },
+                "--suite" => options with { Suites = suites.Contains(value) ? [.. options.Suites, value] : throw new FormatException($"there is no suite {value}, but: {string.Join(", ", suites)}") },
+                "--round-trip" => options with
+                {
+                    RoundTripMilliseconds = double.TryParse(value, CultureInfo.InvariantCulture, out var ms) && ms is >= 0 and <= 10_000
+                        ? ms : throw new FormatException("--round-trip needs a number of milliseconds from 0 to 10000"),
+                },
                 "--only" => options with { Only = [.. options.Only, value] },
                 "--json" => options with { JsonFile = value },
                 _ => throw new FormatException($"unknown option {name}"),

@@ -1,14 +1,15 @@
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Tunnel.Bench;
 using Tunnel.Bench.Contenders;
-using Tunnel.Bench.Measures;
+using Tunnel.Bench.Distance;
+using Tunnel.Bench.Pooling;
 using Tunnel.Bench.Reporting;
 
+ISuite[] suites = [new TunnelSuite(), new PoolerSuite(), new DistanceSuite()];
 BenchOptions options;
 try
 {
-    options = BenchOptions.Parse(args);
+    options = BenchOptions.Parse(args, [.. suites.Select(suite => suite.Name)]);
 }
 catch (FormatException exception)
 {
@@ -49,7 +50,6 @@ void Stop(PosixSignalContext context)
 
 async Task<bool> RunAsync(string directory, CancellationToken cancellationToken)
 {
-    var watch = Stopwatch.StartNew();
     var checkout = Environment.GetEnvironmentVariable("TUNNEL_CHECKOUT") ?? Directory.GetCurrentDirectory();
     var programs = Environment.GetEnvironmentVariable("POSTGRES_BIN")
         ?? throw new InvalidOperationException("POSTGRES_BIN must name the directory of initdb and postgres; scripts/bench sets it");
@@ -57,78 +57,25 @@ async Task<bool> RunAsync(string directory, CancellationToken cancellationToken)
     // The database's user must be able to enter it, but not to list it.
     File.SetUnixFileMode(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
     var databaseDirectory = Directory.CreateDirectory(Path.Combine(directory, "db"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute).FullName;
-    await Console.Error.WriteLineAsync("Starting the database and every contender …");
-    await using var database = await Database.StartAsync(programs, databaseDirectory, cancellationToken);
+    await Console.Error.WriteLineAsync("Starting the database …");
+    var certificate = await Certificate.CreateAsync(directory, cancellationToken);
+    await using var database = await Database.StartAsync(programs, databaseDirectory, certificate, cancellationToken);
     await using var raw = new RawTarget(directory);
-    var samples = new Samples();
-    var bench = new Bench(options, new Pgbench(Database.ClientEnvironment, Database.Name, directory), samples);
-    IReadOnlyList<Contender> contenders;
-    await using (var chain = IsWanted(TunnelChain.ForwarderName, TunnelChain.IngressTcpName, TunnelChain.IngressUnixName) ? await StartChainAsync("chain") : null)
-    await using (var ssh = IsWanted(SshReverse.Name) ? await StartSshAsync("ssh") : null)
+    var run = new BenchRun(options, new Programs(checkout), directory, certificate, database, raw);
+    var reports = new List<SuiteReport>();
+    foreach (var suite in suites.Where(suite => options.Suites.Count == 0 || options.Suites.Contains(suite.Name)).Where(suite => run.IsWanted(suite.Contenders)))
     {
-        Contender?[] all =
-        [
-            new Contender("direct Unix", "client → target, by a Unix socket", database.UnixEndPoint, raw.UnixEndPoint, []),
-            chain?.Forwarder, chain?.IngressTcp, chain?.IngressUnix, ssh?.Contender,
-        ];
-        contenders =
-        [
-            new Contender(Contender.Base, "client → target", database.TcpEndPoint, raw.TcpEndPoint, []),
-            .. all.OfType<Contender>().Where(contender => IsWanted(contender.Name)),
-        ];
-        await Console.Error.WriteLineAsync($"{watch.Elapsed:mm\\:ss} warming up");
-        await bench.WarmUpAsync(contenders, cancellationToken);
-        for (var round = 0; round < options.Rounds; round++)
-        {
-            await Console.Error.WriteLineAsync($"{watch.Elapsed:mm\\:ss} round {round + 1} of {options.Rounds}");
-            await bench.RunRoundAsync(round, contenders, cancellationToken);
-        }
-    }
-
-    for (var round = 0; round < options.IdleRounds; round++)
-    {
-        await Console.Error.WriteLineAsync($"{watch.Elapsed:mm\\:ss} memory of {options.IdleStreams} idle streams, run {round + 1} of {options.IdleRounds}");
-        await MeasureIdleAsync(round);
+        reports.Add(await suite.RunAsync(run, cancellationToken));
     }
 
     var environment = await RunEnvironment.ReadAsync(cancellationToken);
-    await Console.Error.WriteLineAsync($"{watch.Elapsed:mm\\:ss} done\n");
-    await Console.Out.WriteLineAsync(MarkdownReport.Write(samples, contenders, environment));
+    await run.SayAsync("done\n");
+    await Console.Out.WriteLineAsync(MarkdownReport.Write(reports, environment));
     if (options.JsonFile is { } file)
     {
-        await JsonReport.WriteAsync(file, samples, contenders, environment, options, cancellationToken);
+        await JsonReport.WriteAsync(file, reports, environment, options, cancellationToken);
         await Console.Error.WriteLineAsync($"Every sample is in {file}");
     }
 
-    return samples.Failures.Count == 0;
-
-    Task<TunnelChain> StartChainAsync(string name) =>
-        TunnelChain.StartAsync(checkout, Path.Combine(directory, name), database.TcpEndPoint, raw.TcpEndPoint, cancellationToken);
-
-    Task<SshReverse> StartSshAsync(string name) =>
-        SshReverse.StartAsync(Path.Combine(directory, name), database.TcpEndPoint, raw.TcpEndPoint, cancellationToken);
-
-    bool IsWanted(params string[] names) => options.Only.Count == 0 || names.Any(options.Only.Contains);
-
-    // Each on processes of its own that did nothing before.
-    async Task MeasureIdleAsync(int round)
-    {
-        if (IsWanted(TunnelChain.ForwarderName))
-        {
-            await using var chain = await StartChainAsync($"f{round}");
-            await bench.MeasureIdleAsync(chain.Forwarder, cancellationToken);
-        }
-
-        if (IsWanted(TunnelChain.IngressTcpName))
-        {
-            await using var chain = await StartChainAsync($"t{round}");
-            await bench.MeasureIdleAsync(chain.IngressTcp, cancellationToken);
-        }
-
-        if (IsWanted(SshReverse.Name))
-        {
-            await using var ssh = await StartSshAsync("ssh");
-            await bench.MeasureIdleAsync(ssh.Contender, cancellationToken);
-        }
-    }
+    return reports.All(report => report.Samples.Failures.Count == 0);
 }

@@ -6,57 +6,61 @@ using Tunnel.Bench.Processes;
 
 namespace Tunnel.Bench.Contenders;
 
-/// <summary>A throw-away PostgreSQL with a pgbench data set, on a Unix socket and on a loopback port.</summary>
+/// <summary>
+/// A throw-away PostgreSQL with a pgbench data set, on a Unix socket and on a loopback port. One role needs no password; the
+/// other logs in with SCRAM-SHA-256 and is what the poolers and their clients use.
+/// </summary>
 internal sealed class Database : IAsyncDisposable
 {
     public const string Name = "bench";
+    public const string PooledRole = "pooled";
 
     private const int Scale = 10;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     private readonly Daemon _server;
 
-    private Database(Daemon server, UnixDomainSocketEndPoint unix, IPEndPoint tcp)
+    private Database(Daemon server, UnixDomainSocketEndPoint unix, IPEndPoint tcp, PooledLogin pooled)
     {
         _server = server;
         UnixEndPoint = unix;
         TcpEndPoint = tcp;
+        Pooled = pooled;
     }
 
     public UnixDomainSocketEndPoint UnixEndPoint { get; }
 
     public IPEndPoint TcpEndPoint { get; }
 
-    /// <summary>Gets what libpq's programs need to log in.</summary>
+    public PooledLogin Pooled { get; }
+
+    /// <summary>Gets what libpq's programs need to log in without a password.</summary>
     public static IReadOnlyDictionary<string, string> ClientEnvironment { get; } = new Dictionary<string, string>
     {
         ["PGUSER"] = Name,
         ["PGCONNECT_TIMEOUT"] = "20",
+        ["PGSSLMODE"] = "disable",
     };
 
-    // PostgreSQL refuses to run as root, so it runs as its own user then, from a directory which that user can enter.
-    private static string[] UserPrefix { get; } =
-        Environment.IsPrivilegedProcess ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "env", "-C", "/"] : ["env"];
-
-    public static async Task<Database> StartAsync(string programs, string directory, CancellationToken cancellationToken)
+    public static async Task<Database> StartAsync(string programs, string directory, Certificate certificate, CancellationToken cancellationToken)
     {
         var tcp = FreePort.Next();
         var data = Path.Combine(directory, "data");
-        await AsUserAsync(["mkdir", "-m", "700", data], cancellationToken, owner: directory);
+        await ServerUser.GiveAsync(directory, cancellationToken);
+        await ServerUser.RunAsync(["mkdir", "-m", "700", data], cancellationToken);
         var password = RandomNumberGenerator.GetHexString(32);
         var passwordFile = Path.Combine(directory, "password");
-        await File.WriteAllTextAsync(passwordFile, password, cancellationToken);
-        File.SetUnixFileMode(passwordFile, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-        await ChangeOwnerAsync(passwordFile, cancellationToken);
-        await AsUserAsync(
+        await ServerUser.WriteSecretAsync(passwordFile, password, cancellationToken);
+        await ServerUser.RunAsync(
             [Path.Combine(programs, "initdb"), "-D", data, "-U", "postgres", "--auth=scram-sha-256", $"--pwfile={passwordFile}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
             cancellationToken);
 
-        // `trust` for the one unprivileged role, because checking a password costs more than opening a stream and would
+        // `trust` for the role of the tunnel's suite, because checking a password costs more than opening a stream and would
         // hide the difference that the connection rate is to show.
         await File.WriteAllTextAsync(
             Path.Combine(data, "pg_hba.conf"),
-            $"local {Name} {Name} trust\nhost {Name} {Name} 127.0.0.1/32 trust\nlocal all postgres scram-sha-256\n", cancellationToken);
+            $"local {Name} {Name} trust\nhost {Name} {Name} 127.0.0.1/32 trust\nhost {Name} {PooledRole} 127.0.0.1/32 scram-sha-256\nlocal all postgres scram-sha-256\n", cancellationToken);
+        var serverCertificate = await certificate.CopyToAsync(directory, cancellationToken);
         await File.AppendAllTextAsync(
             Path.Combine(data, "postgresql.conf"),
             $"""
@@ -67,17 +71,19 @@ internal sealed class Database : IAsyncDisposable
             fsync = off
             max_connections = 200
             shared_buffers = 256MB
+            ssl = on
+            ssl_cert_file = '{serverCertificate.File}'
+            ssl_key_file = '{serverCertificate.KeyFile}'
 
             """,
             cancellationToken);
 
-        var server = new Daemon(UserPrefix[0], [.. UserPrefix[1..], Path.Combine(programs, "postgres"), "-D", data], stopSignal: "INT");
+        var server = new Daemon(ServerUser.Prefix[0], [.. ServerUser.Prefix[1..], Path.Combine(programs, "postgres"), "-D", data], stopSignal: "INT");
         try
         {
             await Readiness.WaitForListenerAsync(tcp, [server], cancellationToken);
             var unix = new UnixDomainSocketEndPoint(Path.Combine(directory, $".s.PGSQL.{tcp.Port.ToString(CultureInfo.InvariantCulture)}"));
-            await LoadAsync(directory, tcp.Port, password, cancellationToken);
-            return new Database(server, unix, tcp);
+            return new Database(server, unix, tcp, await LoadAsync(directory, tcp.Port, password, cancellationToken));
         }
         catch
         {
@@ -88,35 +94,25 @@ internal sealed class Database : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();
 
-    private static async Task LoadAsync(string directory, int port, string password, CancellationToken cancellationToken)
+    private static async Task<PooledLogin> LoadAsync(string directory, int port, string password, CancellationToken cancellationToken)
     {
         var portText = port.ToString(CultureInfo.InvariantCulture);
         var administrator = new Dictionary<string, string> { ["PGPASSWORD"] = password, ["PGUSER"] = "postgres", ["PGHOST"] = directory, ["PGPORT"] = portText };
-        string[] statements = [$"CREATE ROLE {Name} LOGIN", $"CREATE DATABASE {Name} OWNER {Name}"];
-        foreach (var statement in statements)
-        {
-            await Tool.RunAsync("psql", ["-X", "-q", "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-c", statement], administrator, Patience, cancellationToken);
-        }
-
+        var pooledPassword = RandomNumberGenerator.GetHexString(32);
+        var setup = Path.Combine(directory, "setup.sql");
+        await ServerUser.WriteSecretAsync(
+            setup, $"CREATE ROLE {Name} LOGIN; CREATE ROLE {PooledRole} LOGIN PASSWORD '{pooledPassword}' IN ROLE {Name};\nCREATE DATABASE {Name} OWNER {Name};\n",
+            cancellationToken);
+        await PsqlAsync(["-d", "postgres", "-f", setup], administrator, cancellationToken);
         await Tool.RunAsync(
             "pgbench", ["-i", "-q", "-s", Scale.ToString(CultureInfo.InvariantCulture), "-h", directory, "-p", portText, Name], ClientEnvironment, Patience, cancellationToken);
+        await PsqlAsync(
+            ["-d", Name, "-c", $"SET ROLE {Name}; CREATE TABLE test_data (userId bigint, userText text, isActive bool)"], administrator, cancellationToken);
+        var verifier = await PsqlAsync(
+            ["-d", "postgres", "-At", "-c", $"SELECT rolpassword FROM pg_authid WHERE rolname = '{PooledRole}'"], administrator, cancellationToken);
+        return new PooledLogin(PooledRole, pooledPassword, verifier.Trim());
     }
 
-    private static async Task AsUserAsync(string[] command, CancellationToken cancellationToken, string? owner = null)
-    {
-        if (owner is not null)
-        {
-            await ChangeOwnerAsync(owner, cancellationToken);
-        }
-
-        await Tool.RunAsync(UserPrefix[0], [.. UserPrefix[1..], .. command], new Dictionary<string, string>(), Patience, cancellationToken);
-    }
-
-    private static async Task ChangeOwnerAsync(string path, CancellationToken cancellationToken)
-    {
-        if (Environment.IsPrivilegedProcess)
-        {
-            await Tool.RunAsync("chown", ["postgres:", path], new Dictionary<string, string>(), Patience, cancellationToken);
-        }
-    }
+    private static Task<string> PsqlAsync(string[] arguments, Dictionary<string, string> environment, CancellationToken cancellationToken) =>
+        Tool.RunAsync("psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", .. arguments], environment, Patience, cancellationToken);
 }

@@ -14,7 +14,8 @@ internal sealed class TunnelChain : IAsyncDisposable
     public const string IngressTcpName = "ingress TCP";
     public const string IngressUnixName = "ingress Unix";
 
-    private const string PostgresHost = "postgres.bench.localhost";
+    public const string PostgresHost = "postgres.bench.localhost";
+
     private const string RawHost = "raw.bench.localhost";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
@@ -31,12 +32,21 @@ internal sealed class TunnelChain : IAsyncDisposable
 
     public Contender IngressUnix { get; private set; } = null!;
 
-    public static async Task<TunnelChain> StartAsync(string sourceDirectory, string directory, IPEndPoint postgres, IPEndPoint raw, CancellationToken cancellationToken)
+    /// <summary>Gets where the ingress listens for tunnels.</summary>
+    public IPEndPoint Ingress { get; private set; } = null!;
+
+    /// <summary>Gets the file of the root that its certificate chains to.</summary>
+    public string Authority { get; private set; } = "";
+
+    /// <summary>Gets the file of the application's token.</summary>
+    public string AccessToken { get; private set; } = "";
+
+    public static async Task<TunnelChain> StartAsync(Programs programs, string directory, IPEndPoint postgres, IPEndPoint raw, CancellationToken cancellationToken)
     {
         var chain = new TunnelChain();
         try
         {
-            await chain.StartAllAsync(new Programs(sourceDirectory), directory, postgres, raw, cancellationToken);
+            await chain.StartAllAsync(programs, directory, postgres, raw, cancellationToken);
             return chain;
         }
         catch
@@ -100,6 +110,7 @@ internal sealed class TunnelChain : IAsyncDisposable
 
         await Readiness.WaitForListenerAsync(postgresForwarded, _daemons, cancellationToken);
 
+        (Ingress, Authority, AccessToken) = (listener, authority, accessToken);
         WatchedProcess[] middle = [new("ingress", ingress.Id), new("connector", connector.Id)];
         WatchedProcess[] all = [.. middle, new("forwarder", rawForwarder.Id), new("forwarder of the database", postgresForwarder.Id)];
         Forwarder = new Contender(ForwarderName, "client → forwarder → wss → ingress → wss → connector → target", postgresForwarded, rawForwarded, all);
@@ -115,20 +126,5 @@ internal sealed class TunnelChain : IAsyncDisposable
         var daemon = new Daemon(program, arguments);
         _daemons.Add(daemon);
         return daemon;
-    }
-
-    private sealed record Programs(string SourceDirectory)
-    {
-        public string Ingress => Find("TunnelIngress", "tunnel-ingress");
-
-        public string Connector => Find("TunnelConnector", "tunnel-connector");
-
-        public string Pooler => Find("TunnelPooler", "tunnel-pooler");
-
-        private string Find(string project, string program)
-        {
-            var path = Path.Combine(SourceDirectory, "src", project, "bin", "Release", "net10.0", program);
-            return File.Exists(path) ? path : throw new InvalidOperationException($"{program} is not built: run 'dotnet build Tunnel.sln -c Release' first");
-        }
     }
 }

@@ -5,7 +5,8 @@ namespace Tunnel.Bench.Measures;
 /// <param name="Title">Its row in the table.</param>
 /// <param name="Unit">Its unit.</param>
 /// <param name="HasRatio">Whether direct TCP has it too, so that a ratio to direct means something.</param>
-internal sealed record Metric(string Key, string Title, string Unit, bool HasRatio = true)
+/// <param name="HasRivalRatio">Whether the ratio to a rival says more than another row does.</param>
+internal sealed record Metric(string Key, string Title, string Unit, bool HasRatio = true, bool HasRivalRatio = true)
 {
     public static readonly Metric Latency1 = new("latency_1", "pgbench -S prepared, 1 client: average latency", "ms");
     public static readonly Metric Tail1 = new("p99_1", "… 99th percentile", "ms");

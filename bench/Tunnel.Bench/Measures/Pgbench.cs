@@ -9,6 +9,9 @@ namespace Tunnel.Bench.Measures;
 /// <summary>What one run of pgbench said.</summary>
 internal sealed record PgbenchResult(double LatencyMilliseconds, double TailMilliseconds, double PerSecond, long Transactions);
 
+/// <summary>How many transactions a run of pgbench did.</summary>
+internal sealed record PgbenchCount(double PerSecond, long Transactions);
+
 /// <summary>PostgreSQL's own select-only benchmark, run as a program against an endpoint.</summary>
 internal sealed partial class Pgbench(IReadOnlyDictionary<string, string> environment, string database, string scratchDirectory)
 {
@@ -17,6 +20,13 @@ internal sealed partial class Pgbench(IReadOnlyDictionary<string, string> enviro
         var prefix = Path.Combine(scratchDirectory, "transactions");
         var output = await RunAsync(endPoint, ["-M", "prepared", "-l", $"--log-prefix={prefix}"], clients, seconds, cancellationToken);
         return new PgbenchResult(Number(LatencyLine(), output), TakeTail(prefix), Number(ThroughputLine(), output), (long)Number(CountLine(), output));
+    }
+
+    /// <summary>Runs it without a log of its transactions.</summary>
+    public async Task<PgbenchCount> CountAsync(EndPoint endPoint, string[] arguments, int clients, int seconds, CancellationToken cancellationToken)
+    {
+        var output = await RunAsync(endPoint, arguments, clients, seconds, cancellationToken);
+        return new PgbenchCount(Number(ThroughputLine(), output), (long)Number(CountLine(), output));
     }
 
     /// <returns>Connections per second: each transaction has one of its own.</returns>

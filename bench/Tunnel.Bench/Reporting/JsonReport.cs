@@ -1,6 +1,4 @@
 using System.Text.Json;
-using Tunnel.Bench.Contenders;
-using Tunnel.Bench.Measures;
 
 namespace Tunnel.Bench.Reporting;
 
@@ -10,21 +8,26 @@ internal static class JsonReport
     private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
     public static async Task WriteAsync(
-        string file, Samples samples, IReadOnlyList<Contender> contenders, RunEnvironment environment, BenchOptions options, CancellationToken cancellationToken)
+        string file, IReadOnlyList<SuiteReport> suites, RunEnvironment environment, BenchOptions options, CancellationToken cancellationToken)
     {
         var report = new
         {
             environment,
             options,
-            samples.Failures,
-            metrics = Metric.All.Select(metric => new { metric.Key, metric.Title, metric.Unit }),
-            contenders = contenders.Select(contender => new
+            suites = suites.Select(suite => new
             {
-                contender.Name,
-                contender.Way,
-                samples = Metric.All
-                    .Where(metric => samples.Values(contender.Name, metric).Count > 0)
-                    .ToDictionary(metric => metric.Key, metric => samples.Values(contender.Name, metric)),
+                suite.Name,
+                suite.Title,
+                suite.Samples.Failures,
+                metrics = suite.Metrics.Select(metric => new { metric.Key, metric.Title, metric.Unit }),
+                contenders = suite.Columns.Select(column => new
+                {
+                    column.Name,
+                    column.Way,
+                    samples = suite.Metrics
+                        .Where(metric => suite.Samples.Values(column.Name, metric).Count > 0)
+                        .ToDictionary(metric => metric.Key, metric => suite.Samples.Values(column.Name, metric)),
+                }),
             }),
         };
         await using var stream = File.Create(file);

@@ -1,48 +1,59 @@
 using System.Globalization;
 using System.Text;
-using Tunnel.Bench.Contenders;
 using Tunnel.Bench.Measures;
 
 namespace Tunnel.Bench.Reporting;
 
-/// <summary>The table a person reads: a row for each metric, a column for each contender.</summary>
+/// <summary>The tables a person reads: one for each suite, a row for each metric, a column for each contender.</summary>
 internal static class MarkdownReport
 {
-    public static string Write(Samples samples, IReadOnlyList<Contender> contenders, RunEnvironment environment)
+    public static string Write(IReadOnlyList<SuiteReport> suites, RunEnvironment environment)
     {
         var text = new StringBuilder();
         text.AppendLine(CultureInfo.InvariantCulture, $"{environment}");
-        text.AppendLine();
-        text.AppendLine(CultureInfo.InvariantCulture, $"Each cell: median (smallest–largest), and the ratio of the medians to {Contender.Base}.");
-        text.AppendLine();
-        text.AppendLine(CultureInfo.InvariantCulture, $"| | {string.Join(" | ", contenders.Select(contender => contender.Name))} |");
-        text.AppendLine(CultureInfo.InvariantCulture, $"|---|{string.Concat(contenders.Select(_ => "---|"))}");
-        foreach (var metric in Metric.All)
-        {
-            var cells = contenders.Select(contender => Cell(samples, contender.Name, metric));
-            text.AppendLine(CultureInfo.InvariantCulture, $"| {metric.Title} ({metric.Unit}) | {string.Join(" | ", cells)} |");
-        }
-
-        text.AppendLine();
-        foreach (var contender in contenders)
-        {
-            text.AppendLine(CultureInfo.InvariantCulture, $"- {contender.Name}: {contender.Way}");
-        }
-
-        if (samples.Failures.Count > 0)
+        foreach (var suite in suites)
         {
             text.AppendLine();
-            text.AppendLine("What failed, and is in no number above:");
-            text.AppendLine();
-            samples.Failures.ForEach(failure => text.AppendLine(CultureInfo.InvariantCulture, $"- {failure}"));
+            Write(text, suite);
         }
 
         return text.ToString();
     }
 
-    private static string Cell(Samples samples, string contender, Metric metric)
+    private static void Write(StringBuilder text, SuiteReport suite)
     {
-        if (samples.Summarize(contender, metric) is not { } summary)
+        var rival = suite.Rival is null ? "" : $"; then the ratio to {suite.Rival}";
+        text.AppendLine(CultureInfo.InvariantCulture, $"### {suite.Title}");
+        text.AppendLine();
+        text.AppendLine(CultureInfo.InvariantCulture, $"Each cell: median (smallest–largest), and the ratio of the medians to {suite.Base}{rival}.");
+        text.AppendLine();
+        text.AppendLine(CultureInfo.InvariantCulture, $"| | {string.Join(" | ", suite.Columns.Select(column => column.Name))} |");
+        text.AppendLine(CultureInfo.InvariantCulture, $"|---|{string.Concat(suite.Columns.Select(_ => "---|"))}");
+        foreach (var metric in suite.Metrics.Where(metric => suite.Columns.Any(column => suite.Samples.Values(column.Name, metric).Count > 0)))
+        {
+            var cells = suite.Columns.Select(column => Cell(suite, column.Name, metric));
+            var unit = metric.Unit.Length == 0 ? "" : $" ({metric.Unit})";
+            text.AppendLine(CultureInfo.InvariantCulture, $"| {metric.Title}{unit} | {string.Join(" | ", cells)} |");
+        }
+
+        text.AppendLine();
+        foreach (var column in suite.Columns)
+        {
+            text.AppendLine(CultureInfo.InvariantCulture, $"- {column.Name}: {column.Way}");
+        }
+
+        if (suite.Samples.Failures.Count > 0)
+        {
+            text.AppendLine();
+            text.AppendLine("What failed, and is in no number above:");
+            text.AppendLine();
+            suite.Samples.Failures.ForEach(failure => text.AppendLine(CultureInfo.InvariantCulture, $"- {failure}"));
+        }
+    }
+
+    private static string Cell(SuiteReport suite, string contender, Metric metric)
+    {
+        if (suite.Samples.Summarize(contender, metric) is not { } summary)
         {
             return "–";
         }
@@ -50,10 +61,17 @@ internal static class MarkdownReport
         var cell = summary.Smallest == summary.Largest
             ? Number(summary.Median)
             : $"{Number(summary.Median)} ({Number(summary.Smallest)}–{Number(summary.Largest)})";
-        return metric.HasRatio && samples.Summarize(Contender.Base, metric) is { Median: > 0 } direct
-            ? $"{cell} **{(summary.Median / direct.Median).ToString("0.00", CultureInfo.InvariantCulture)}×**"
+        if (metric.HasRatio && suite.Samples.Summarize(suite.Base, metric) is { Median: > 0 } direct)
+        {
+            cell += $" **{Ratio(summary.Median / direct.Median)}×**";
+        }
+
+        return metric.HasRivalRatio && contender != suite.Base && contender != suite.Rival && suite.Rival is { } rival && suite.Samples.Summarize(rival, metric) is { Median: > 0 } peer
+            ? $"{cell} *{Ratio(summary.Median / peer.Median)}×*"
             : cell;
     }
+
+    private static string Ratio(double value) => value.ToString("0.00", CultureInfo.InvariantCulture);
 
     private static string Number(double value) => value.ToString(
         Math.Abs(value) switch { >= 100 => "#,0", >= 10 => "0.0", >= 1 => "0.00", _ => "0.000" }, CultureInfo.InvariantCulture);

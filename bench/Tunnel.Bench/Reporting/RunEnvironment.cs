@@ -5,7 +5,7 @@ using Tunnel.Bench.Processes;
 namespace Tunnel.Bench.Reporting;
 
 /// <summary>What the numbers were measured on; without it they mean nothing.</summary>
-internal sealed record RunEnvironment(string Date, string Processor, int Cores, string Kernel, string Runtime, string Postgres, string OpenSsh)
+internal sealed record RunEnvironment(string Date, string Processor, int Cores, string Kernel, string Runtime, string Postgres, string OpenSsh, string PgBouncer, string Node)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
@@ -18,11 +18,12 @@ internal sealed record RunEnvironment(string Date, string Processor, int Cores, 
         return new RunEnvironment(
             DateTime.UtcNow.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture),
             await ReadProcessorAsync(cancellationToken), Environment.ProcessorCount, Environment.OSVersion.Version.ToString(),
-            RuntimeInformation.FrameworkDescription, pgbench.Trim().Replace("pgbench ", "", StringComparison.Ordinal), ssh.Trim());
+            RuntimeInformation.FrameworkDescription, pgbench.Trim().Replace("pgbench ", "", StringComparison.Ordinal), ssh.Trim(),
+            $"{await Pooling.PgBouncer.ReadVersionAsync(cancellationToken)}", (await Tool.RunAsync("node", ["--version"], nothing, Patience, cancellationToken)).Trim());
     }
 
     public override string ToString() =>
-        $"{Date}; {Cores} cores of {Processor}; Linux {Kernel}; {Runtime}; {Postgres}; {OpenSsh}. Client, target and everything between share this machine.";
+        $"{Date}; {Cores} cores of {Processor}; Linux {Kernel}; {Runtime}; {Postgres}; {OpenSsh}; PgBouncer {PgBouncer}; Node.js {Node}. Client, target and everything between share this machine.";
 
     private static async Task<string> ReadProcessorAsync(CancellationToken cancellationToken)
     {

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Tunnel.Bench.Measures;
 
 namespace Tunnel.Bench.Reporting;
@@ -21,6 +22,24 @@ internal sealed class Samples
         }
 
         values.Add(value);
+    }
+
+    /// <summary>Runs a measurement; when it fails, that is noted and the run goes on.</summary>
+    public async Task AttemptAsync(string contender, string name, Func<Task> measure, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await measure();
+        }
+        catch (Exception exception) when (
+            exception is InvalidOperationException or TimeoutException or IOException or SocketException
+            || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            // Losing a connection is a result too; hiding it, or losing the whole run over it, would both be wrong.
+            var failure = $"{contender}, {name}: {exception.Message}";
+            Failures.Add(failure);
+            await Console.Error.WriteLineAsync($"  FAILED {failure}");
+        }
     }
 
     public IReadOnlyList<double> Values(string contender, Metric metric) =>

@@ -1,0 +1,15 @@
+namespace Tunnel.Bench.Contenders;
+
+/// <summary>The login that direct connections, the poolers' clients and the poolers themselves use.</summary>
+/// <param name="User">The role.</param>
+/// <param name="Password">Its password.</param>
+/// <param name="Verifier">What PostgreSQL keeps of the password; the poolers check their clients with the same.</param>
+internal sealed record PooledLogin(string User, string Password, string Verifier)
+{
+    /// <summary>Gets what libpq's programs need to log in.</summary>
+    public IReadOnlyDictionary<string, string> Environment { get; } = new Dictionary<string, string>(Database.ClientEnvironment)
+    {
+        ["PGUSER"] = User,
+        ["PGPASSWORD"] = Password,
+    };
+}

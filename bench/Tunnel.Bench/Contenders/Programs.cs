@@ -1,0 +1,17 @@
+namespace Tunnel.Bench.Contenders;
+
+/// <summary>The three programs, Release builds as `make build` makes them.</summary>
+internal sealed record Programs(string SourceDirectory)
+{
+    public string Ingress => Find("TunnelIngress", "tunnel-ingress");
+
+    public string Connector => Find("TunnelConnector", "tunnel-connector");
+
+    public string Pooler => Find("TunnelPooler", "tunnel-pooler");
+
+    private string Find(string project, string program)
+    {
+        var path = Path.Combine(SourceDirectory, "src", project, "bin", "Release", "net10.0", program);
+        return File.Exists(path) ? path : throw new InvalidOperationException($"{program} is not built: run 'dotnet build Tunnel.sln -c Release' first");
+    }
+}

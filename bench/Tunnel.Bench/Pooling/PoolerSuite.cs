@@ -1,0 +1,136 @@
+using Tunnel.Bench.Contenders;
+using Tunnel.Bench.Measures;
+using Tunnel.Bench.Processes;
+using Tunnel.Bench.Reporting;
+
+namespace Tunnel.Bench.Pooling;
+
+/// <summary>The pooler beside Debian's PgBouncer, on plain loopback TCP, with SCRAM everywhere and the same number of server connections.</summary>
+internal sealed class PoolerSuite : ISuite
+{
+    public string Name => "pooler";
+
+    public IReadOnlyList<string> Contenders { get; } = [TunnelPooler.Name, PgBouncer.Name];
+
+    public async Task<SuiteReport> RunAsync(BenchRun run, CancellationToken cancellationToken)
+    {
+        var samples = new Samples();
+        var pgbench = new Pgbench(run.Database.Pooled.Environment, Database.Name, run.Directory);
+        IReadOnlyList<PoolerContender> contenders;
+        await using (var pooler = run.IsWanted(TunnelPooler.Name) ? await StartPoolerAsync(run, "pooler", cancellationToken) : null)
+        await using (var bouncer = run.IsWanted(PgBouncer.Name) ? await StartBouncerAsync(run, "bouncer", cancellationToken) : null)
+        {
+            contenders = [new PoolerContender(PoolerContender.Base, "client → database", run.Database.TcpEndPoint, null), .. Started(pooler, bouncer)];
+            await run.SayAsync($"{Name}: warming up");
+            await WarmUpAsync(run.Options, pgbench, contenders, samples, cancellationToken);
+            for (var round = 0; round < run.Options.Rounds; round++)
+            {
+                await run.SayAsync($"{Name}: round {round + 1} of {run.Options.Rounds}");
+                var shift = round % contenders.Count;
+                await RunRoundAsync(run.Options, pgbench, [.. contenders.Skip(shift), .. contenders.Take(shift)], samples, cancellationToken);
+            }
+        }
+
+        await MeasureIdleAsync(run, samples, cancellationToken);
+        return new SuiteReport(
+            Name, "The pooler beside PgBouncer", [.. contenders.Select(contender => new ReportColumn(contender.Name, contender.Way))],
+            PoolerMetrics.All, samples, run.IsWanted(PgBouncer.Name) ? PgBouncer.Name : null);
+    }
+
+    // Lets the runtime compile what is hot, and the poolers fill their pools.
+    private static async Task WarmUpAsync(
+        BenchOptions options, Pgbench pgbench, IReadOnlyList<PoolerContender> contenders, Samples samples, CancellationToken cancellationToken)
+    {
+        foreach (var contender in contenders)
+        {
+            foreach (var load in Loads(contender).Where(load => load.Clients is not 16))
+            {
+                await samples.AttemptAsync(
+                    contender.Name, "warming up",
+                    () => pgbench.CountAsync(contender.Address, load.Arguments, load.Clients, options.PgbenchSeconds, cancellationToken), cancellationToken);
+            }
+        }
+    }
+
+    private static async Task RunRoundAsync(
+        BenchOptions options, Pgbench pgbench, IReadOnlyList<PoolerContender> order, Samples samples, CancellationToken cancellationToken)
+    {
+        foreach (var load in PoolerLoad.All)
+        {
+            foreach (var contender in order.Where(contender => Loads(contender).Contains(load)))
+            {
+                await samples.AttemptAsync(
+                    contender.Name, load.Name, () => MeasureAsync(options, pgbench, contender, load, samples, cancellationToken), cancellationToken);
+            }
+        }
+    }
+
+    private static async Task MeasureAsync(
+        BenchOptions options, Pgbench pgbench, PoolerContender contender, PoolerLoad load, Samples samples, CancellationToken cancellationToken)
+    {
+        WatchedProcess[] watched = contender.Pooler is { } pooler ? [pooler] : [];
+        var before = ProcessUsage.CpuSeconds(watched);
+        var seconds = load.ConnectsAnew ? options.ConnectSeconds : options.PgbenchSeconds;
+        var count = await pgbench.CountAsync(contender.Address, load.Arguments, load.Clients, seconds, cancellationToken);
+        samples.Add(contender.Name, load.Throughput, count.PerSecond);
+        foreach (var process in watched)
+        {
+            samples.Add(contender.Name, load.Cpu, (ProcessUsage.CpuSeconds(watched) - before) / count.Transactions * 1000);
+            if (load is { IsPrepared: true, Clients: 64 })
+            {
+                samples.Add(contender.Name, PoolerMetrics.LoadedMemory, ProcessUsage.ResidentKiB(process) / 1024);
+            }
+        }
+    }
+
+    // Each on a process of its own that did nothing before.
+    private static async Task MeasureIdleAsync(BenchRun run, Samples samples, CancellationToken cancellationToken)
+    {
+        for (var round = 0; round < run.Options.IdleRounds; round++)
+        {
+            await run.SayAsync($"pooler: memory of {run.Options.IdleClients} idle clients, run {round + 1} of {run.Options.IdleRounds}");
+            await using (var pooler = run.IsWanted(TunnelPooler.Name) ? await StartPoolerAsync(run, $"pooler-{round}", cancellationToken) : null)
+            await using (var bouncer = run.IsWanted(PgBouncer.Name) ? await StartBouncerAsync(run, $"bouncer-{round}", cancellationToken) : null)
+            {
+                foreach (var contender in Started(pooler, bouncer))
+                {
+                    await samples.AttemptAsync(
+                        contender.Name, "idle clients",
+                        async () =>
+                        {
+                            var memory = await IdleClients.MeasureAsync(contender, run.Database.Pooled, run.Options.IdleClients, cancellationToken);
+                            samples.Add(contender.Name, PoolerMetrics.IdleMemory, memory.ResidentKiB / 1024);
+                            samples.Add(contender.Name, PoolerMetrics.IdleMemoryPerClient, memory.KiBPerClient);
+                        },
+                        cancellationToken);
+                }
+            }
+        }
+    }
+
+    private static List<PoolerContender> Started(TunnelPooler? pooler, PgBouncer? bouncer)
+    {
+        var started = new List<PoolerContender>();
+        if (pooler is not null)
+        {
+            started.Add(new PoolerContender(TunnelPooler.Name, "client → `tunnel-pooler run` → database", pooler.Address, pooler.Process));
+        }
+
+        if (bouncer is not null)
+        {
+            started.Add(new PoolerContender(
+                PgBouncer.Name, bouncer.SharesStatements ? "client → PgBouncer → database" : "client → PgBouncer → database; this version keeps no prepared statements",
+                bouncer.Address, bouncer.Process, bouncer.SharesStatements));
+        }
+
+        return started;
+    }
+
+    private static IEnumerable<PoolerLoad> Loads(PoolerContender contender) => PoolerLoad.All.Where(load => contender.SharesStatements || !load.IsPrepared);
+
+    private static Task<TunnelPooler> StartPoolerAsync(BenchRun run, string directory, CancellationToken cancellationToken) => TunnelPooler.StartAsync(
+        run.Programs, run.DirectoryFor(directory), run.Database.Pooled, TunnelPooler.TcpOrigin(run.Database.TcpEndPoint, tls: false), certificate: null, cancellationToken);
+
+    private static Task<PgBouncer> StartBouncerAsync(BenchRun run, string directory, CancellationToken cancellationToken) =>
+        PgBouncer.StartAsync(run.DirectoryFor(directory), run.Database.Pooled, run.Database.TcpEndPoint, certificate: null, cancellationToken);
+}
