@@ -39,7 +39,7 @@ internal sealed record BenchOptions
 
     public string? JsonFile { get; init; }
 
-    private static BenchOptions Quick => new() { Rounds = 3, PgbenchSeconds = 1, ConnectSeconds = 1, BulkSeconds = 1, IdleRounds = 1, IdleClients = 1000, DistanceRuns = 1 };
+    private static BenchOptions Quick => new() { Rounds = 2, PgbenchSeconds = 1, ConnectSeconds = 1, BulkSeconds = 1, IdleRounds = 1, IdleClients = 1000, DistanceRuns = 1 };
 
     /// <exception cref="FormatException">The arguments are not understood; the message says which.</exception>
     public static BenchOptions Parse(IReadOnlyList<string> arguments, IReadOnlyList<string> suites)
