@@ -7,7 +7,7 @@ namespace Shared.Pooling.Hosting;
 public sealed class PoolMetrics : IDisposable
 {
     /// <summary>The meter's name.</summary>
-    public const string MeterName = "tunnel_pools";
+    public const string MeterName = "tunnel_pool";
 
     private readonly Meter _meter = new(MeterName);
     private readonly PostgresPooler _pooler;
@@ -16,20 +16,20 @@ public sealed class PoolMetrics : IDisposable
     public PoolMetrics(PostgresPooler pooler)
     {
         _pooler = pooler;
-        _meter.CreateObservableGauge("pool_clients", () => Each(
+        _meter.CreateObservableGauge("clients", () => Each(
             ("state", "active", static pool => pool.ClientsActive), ("state", "idle", static pool => pool.ClientsIdle), ("state", "waiting", static pool => pool.ClientsWaiting)),
             description: "Clients, by what they do");
-        _meter.CreateObservableGauge("pool_servers", () => Each(
+        _meter.CreateObservableGauge("servers", () => Each(
             ("state", "active", static pool => pool.ServersActive), ("state", "idle", static pool => pool.ServersIdle),
             ("state", "connecting", static pool => pool.ServersConnecting), ("state", "replication", static pool => pool.Replications)),
             description: "Connections to the database, by what they do");
-        _meter.CreateObservableGauge("pool_servers_pinned", Pinned, description: "Connections that a client keeps between its transactions, by why");
-        _meter.CreateObservableGauge("pool_oldest_wait_seconds", () => Sum(static pool => pool.OldestWait.TotalSeconds), description: "How long the first client has waited for a connection");
-        _meter.CreateObservableCounter("pool_requests", () => Sum(static pool => (double)pool.Requests), description: "Requests");
-        _meter.CreateObservableCounter("pool_transactions", () => Sum(static pool => (double)pool.Transactions), description: "Transactions");
-        _meter.CreateObservableCounter("pool_wait_seconds", () => Sum(static pool => pool.WaitTotal.TotalSeconds), description: "Time that clients have waited for connections");
-        _meter.CreateObservableCounter("pool_servers_opened", () => Sum(static pool => (double)pool.ServersOpened), description: "Connections opened");
-        _meter.CreateObservableCounter("pool_logins_failed", () => Sum(static pool => (double)pool.LoginsFailed), description: "Logins at the database that failed");
+        _meter.CreateObservableGauge("servers_pinned", Pinned, description: "Connections that a client keeps between its transactions, by why");
+        _meter.CreateObservableGauge("oldest_wait_seconds", () => Sum(static pool => pool.OldestWait.TotalSeconds), description: "How long the first client has waited for a connection");
+        _meter.CreateObservableCounter("requests", () => Sum(static pool => (double)pool.Requests), description: "Requests");
+        _meter.CreateObservableCounter("transactions", () => Sum(static pool => (double)pool.Transactions), description: "Transactions");
+        _meter.CreateObservableCounter("wait_seconds", () => Sum(static pool => pool.WaitTotal.TotalSeconds), description: "Time that clients have waited for connections");
+        _meter.CreateObservableCounter("servers_opened", () => Sum(static pool => (double)pool.ServersOpened), description: "Connections opened");
+        _meter.CreateObservableCounter("logins_failed", () => Sum(static pool => (double)pool.LoginsFailed), description: "Logins at the database that failed");
     }
 
     /// <inheritdoc/>

@@ -193,8 +193,8 @@ public sealed class PostgresPortTests(PostgresPortFixture fixture) : IClassFixtu
 
         var metrics = await http.GetStringAsync(new Uri(_cluster.Management, "/metrics"), Cancelled);
 
-        Assert.Matches("pool_clients{.*pool=\"db\".*state=\"idle\".*} 1", metrics);
-        Assert.Matches("pool_servers{.*pool=\"db\".*state=\"idle\".*} 1", metrics);
+        Assert.Matches("tunnel_pool_clients{.*pool=\"db\".*state=\"idle\".*} 1", metrics);
+        Assert.Matches("tunnel_pool_servers{.*pool=\"db\".*state=\"idle\".*} 1", metrics);
     }
 
     [Fact]

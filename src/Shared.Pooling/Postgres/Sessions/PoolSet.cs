@@ -58,17 +58,7 @@ internal sealed class PoolSet : IAsyncDisposable
             _definitions = definitions;
             foreach (var (key, live) in _pools.ToArray())
             {
-                if (!definitions.TryGetValue(key.Name, out var definition) || definition.KeyFor(key.Name, key.Database, key.User) != key)
-                {
-                    _pools.Remove(key);
-                    live.Pool.EndClients(static _ => true, "the pool was removed from the configuration");
-                    Close(live.Pool);
-                }
-                else if (definition.Version != live.Version)
-                {
-                    live.Version = definition.Version;
-                    live.Pool.Reconfigure(ConnectorFor(definition, key, live.Proof), OptionsFor(definition));
-                }
+                Apply(key, live, definitions.GetValueOrDefault(key.Name));
             }
 
             foreach (var (name, definition) in definitions)
@@ -123,6 +113,25 @@ internal sealed class PoolSet : IAsyncDisposable
         _stopping.Dispose();
     }
 
+    private void Apply(PoolKey key, Live live, PoolDefinition? definition)
+    {
+        // The one pool of a name stays the same to its clients, whatever database or user is behind it now.
+        var next = definition is { IsSingle: true } && live.IsSingle ? definition.KeyFor(key.Name, "", "") : key;
+        if (definition is null || definition.KeyFor(next.Name, next.Database, next.User) != next)
+        {
+            _pools.Remove(key);
+            live.Pool.EndClients(static _ => true, "the pool was removed from the configuration");
+            Close(live.Pool);
+        }
+        else if (definition.Version != live.Version)
+        {
+            _pools.Remove(key);
+            _pools.Add(next, live);
+            live.Version = definition.Version;
+            live.Pool.Reconfigure(next, ConnectorFor(definition, next, live.Proof), OptionsFor(definition));
+        }
+    }
+
     private static PostgresPoolOptions OptionsFor(PoolDefinition definition) => definition.IsSingle
         ? definition.Options
         : definition.Options with { Connections = definition.Options.Connections with { Min = 0 } };
@@ -139,7 +148,7 @@ internal sealed class PoolSet : IAsyncDisposable
             }
 
             var pool = new PostgresPool(key, ConnectorFor(definition, key, proof), OptionsFor(definition), _budget, _events, _time);
-            _pools.Add(key, live = new Live(pool) { Version = definition.Version, Proof = proof });
+            _pools.Add(key, live = new Live(pool) { Version = definition.Version, Proof = proof, IsSingle = definition.IsSingle });
         }
         else if (definition.PerUser && !live.Proof.Equals(proof))
         {
@@ -147,7 +156,7 @@ internal sealed class PoolSet : IAsyncDisposable
             if (!proof.Equals(LoginProof.None))
             {
                 live.Proof = proof;
-                live.Pool.Reconfigure(ConnectorFor(definition, key, proof), OptionsFor(definition));
+                live.Pool.Reconfigure(key, ConnectorFor(definition, key, proof), OptionsFor(definition));
             }
         }
 
@@ -214,6 +223,8 @@ internal sealed class PoolSet : IAsyncDisposable
         public required string Version { get; set; }
 
         public required LoginProof Proof { get; set; }
+
+        public required bool IsSingle { get; init; }
 
         public int Clients { get; set; }
     }

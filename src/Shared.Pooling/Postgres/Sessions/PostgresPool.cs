@@ -36,7 +36,7 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
     }
 
     /// <summary>What its connections have in common.</summary>
-    public PoolKey Key { get; }
+    public PoolKey Key { get; private set; }
 
     /// <summary>The name in the configuration.</summary>
     public string Name => Key.Name;
@@ -86,9 +86,9 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
     }
 
     /// <summary>Goes on with another origin or other limits: connections are replaced as they come free, and clients stay.</summary>
-    public void Reconfigure(OriginConnector connector, PostgresPoolOptions options)
+    public void Reconfigure(PoolKey key, OriginConnector connector, PostgresPoolOptions options)
     {
-        (_connector, Options, Policy) = (connector, options, new ClientPolicy(options.Mode, options.Refuse));
+        (Key, _connector, Options, Policy) = (key, connector, options, new ClientPolicy(options.Mode, options.Refuse));
         _connections.Options = options.Connections;
         _welcomes.Clear();
         _connections.Reconnect();
