@@ -1,4 +1,5 @@
 using Shared.Pooling.Postgres.Administration;
+using Shared.Pooling.Postgres.Clients;
 using Shared.Pooling.Postgres.Sessions;
 using Shared.Streams;
 
@@ -49,10 +50,9 @@ public sealed class PostgresPooler : IAsyncDisposable
 
     /// <summary>Serves one connection until it ends. Takes the stream over.</summary>
     /// <param name="stream">The client's connection.</param>
-    /// <param name="remote">Where it comes from, for the log.</param>
-    /// <param name="trusted">True to ask for no password.</param>
+    /// <param name="source">How it came to us.</param>
     /// <param name="cut">Ends it.</param>
-    public Task ServeAsync(DuplexStream stream, string remote, bool trusted, CancellationToken cut) => _frontend.ServeAsync(stream, remote, trusted, cut);
+    public Task ServeAsync(DuplexStream stream, ClientSource source, CancellationToken cut) => _frontend.ServeAsync(stream, source, cut);
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _pools.DisposeAsync();

@@ -51,7 +51,7 @@ internal sealed class PostgresPort : IAsyncDisposable
         _metrics = new PoolMetrics(_pooler);
         _listeners = new ListenerSet<ListenAddress>(
             static address => address,
-            (_, accepted, _) => _pooler.ServeAsync(accepted.Stream, accepted.Remote, trusted: false, _cut.Token),
+            (_, accepted, _) => _pooler.ServeAsync(accepted.Stream, new ClientSource(accepted.Remote), _cut.Token),
             (address, exception) => logger.AcceptFailed(exception, address.ToString()),
             time);
         state.Changed += Follow;

@@ -3,6 +3,7 @@ using Shared.Hosting.Configuration;
 using Shared.Hosting.Lifetime;
 using Shared.Pooling.Hosting;
 using Shared.Pooling.Postgres;
+using Shared.Pooling.Postgres.Clients;
 using Shared.Streams.Sockets;
 using TunnelPooler.Management;
 
@@ -30,7 +31,7 @@ internal sealed class PoolerServer(PoolerSettings settings, Func<PoolerSettings>
             _settings.Pooling, new PoolEventLog(loggers.CreateLogger<PostgresPooler>()), time, cancellationToken => Task.Run(() => Reload(pooler, listeners), cancellationToken));
         listeners = new ListenerSet<ListenAddress>(
             static address => address,
-            (address, accepted, _) => pooler.ServeAsync(accepted.Stream, accepted.Remote, _settings.TrustUnixSockets && address.UnixPath is not null, cut.Token),
+            (address, accepted, _) => pooler.ServeAsync(accepted.Stream, SourceOf(address, accepted), cut.Token),
             (address, exception) => _logger.AcceptFailed(exception, address.ToString()),
             time);
         Listen(listeners, _settings);
@@ -43,6 +44,12 @@ internal sealed class PoolerServer(PoolerSettings settings, Func<PoolerSettings>
         await listeners.StopAsync();
         await Task.WhenAll([.. _retired, _settings.Directory.DisposeAsync().AsTask()]);
         _logger.Stopped();
+    }
+
+    private ClientSource SourceOf(ListenAddress address, AcceptedStream accepted)
+    {
+        var isLocal = address.UnixPath is not null;
+        return new ClientSource(accepted.Remote, isLocal, isLocal && _settings.TrustUnixSockets);
     }
 
     private void Listen(ListenerSet<ListenAddress> listeners, PoolerSettings now) =>

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using Shared.Pooling.Postgres;
+using Shared.Pooling.Postgres.Clients;
 using Shared.Pooling.Postgres.Protocol;
 using Shared.Pooling.Postgres.Sessions;
 using Shared.Streams.Memory;
@@ -287,7 +288,7 @@ public sealed class SessionTests(PoolFixture fixture)
     private static async Task CancelAsync(PostgresPooler pooler, int processId, byte[] key)
     {
         var (client, server) = MemoryDuplexStream.CreatePair();
-        var serving = pooler.ServeAsync(server, "test", trusted: false, Cancelled);
+        var serving = pooler.ServeAsync(server, new ClientSource("test"), Cancelled);
         using var request = new MessageWriter();
         request.BeginUntyped().Int32(80877102).Int32(processId).Bytes(key).End();
         await client.WriteAsync(request.Written, Cancelled);

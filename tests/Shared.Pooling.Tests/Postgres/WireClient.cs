@@ -1,6 +1,7 @@
 using System.Text;
 using Shared.Pooling.Postgres;
 using Shared.Pooling.Postgres.Authentication;
+using Shared.Pooling.Postgres.Clients;
 using Shared.Pooling.Postgres.Protocol;
 using Shared.Streams;
 using Shared.Streams.Memory;
@@ -114,7 +115,7 @@ internal sealed class WireClient : IAsyncDisposable
         PostgresPooler pooler, bool trusted, string user, string password, string database, (string Name, string Value)[] settings)
     {
         var (client, server) = MemoryDuplexStream.CreatePair();
-        var connected = new WireClient(client, pooler.ServeAsync(server, "test", trusted, Cancelled));
+        var connected = new WireClient(client, pooler.ServeAsync(server, new ClientSource("test", IsTrusted: trusted), Cancelled));
         try
         {
             await connected.LogInAsync(user, password, database, settings);

@@ -13,7 +13,8 @@ namespace Shared.Pooling.Postgres.Clients;
 /// </summary>
 /// <remarks>Source: PostgreSQL documentation, "Start-up", "SSL Session Encryption", "Canceling Requests in Progress".</remarks>
 /// <param name="options">What is offered.</param>
-internal sealed class ClientHandshake(HandshakeOptions options)
+/// <param name="isLocal">True where nobody can listen on the way: TLS is not required there, and libpq would not use it.</param>
+internal sealed class ClientHandshake(HandshakeOptions options, bool isLocal = false)
 {
     private const int LargestPacket = 10_000;
     private const int SmallestCancelKey = 4;
@@ -161,7 +162,7 @@ internal sealed class ClientHandshake(HandshakeOptions options)
             throw Refused(SqlState.FeatureNotSupported, $"unsupported frontend protocol {version >> 16}.{version & 0xffff}: server supports 3.0 to 3.{NewestMinor}");
         }
 
-        if (options.RequireTls && _state != HandshakeState.Encrypted)
+        if (options.RequireTls && !isLocal && _state != HandshakeState.Encrypted)
         {
             throw Refused(SqlState.InvalidAuthorization, "this pooler takes encrypted connections only; connect with sslmode=require or stricter");
         }

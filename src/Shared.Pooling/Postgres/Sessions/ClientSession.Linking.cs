@@ -63,6 +63,15 @@ internal sealed partial class ClientSession
         _preparing = null;
     }
 
+    /// <inheritdoc/>
+    public void Probed(bool clean)
+    {
+        if (clean && _server is { } server)
+        {
+            server.Pins = Pins.None;
+        }
+    }
+
     private async Task LearnAsync(CancellationToken cancellationToken)
     {
         using var registration = cancellationToken.UnsafeRegister(static state => ((ClientSession)state!).End(

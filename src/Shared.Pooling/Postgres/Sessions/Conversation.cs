@@ -22,6 +22,7 @@ internal sealed class Conversation(ServerStatements statements)
     private bool _unsynced;
     private bool _failed;
     private int _completed;
+    private bool _probedClean;
 
     /// <summary>I idle, T in a transaction, E in a failed one, as the server said last.</summary>
     public byte TransactionStatus { get; private set; } = (byte)'I';
@@ -89,6 +90,9 @@ internal sealed class Conversation(ServerStatements statements)
     {
         switch (type)
         {
+            case BackendMessage.NotificationResponse when _pending.Count > 0 && _pending.Oldest.IsProbe:
+                // Whoever is asked whether it still listens may just have been told something.
+                return Answer.Pass;
             case BackendMessage.NoticeResponse or BackendMessage.NotificationResponse:
                 return AnswersInjected ? Answer.Drop : Answer.Pass;
             case BackendMessage.ErrorResponse:
@@ -178,6 +182,12 @@ internal sealed class Conversation(ServerStatements statements)
     {
         ref var asked = ref _pending.Oldest;
         CopyIn = false;
+        if (asked.IsProbe)
+        {
+            _probedClean = body.StartsWith("SELECT 0"u8);
+            return Answer.Drop;
+        }
+
         if (asked.Effects is { } effects && client is not null && !asked.Injected)
         {
             // A command tag of ROLLBACK answers a COMMIT of a transaction that had failed.
@@ -211,9 +221,14 @@ internal sealed class Conversation(ServerStatements statements)
             client?.Ready(TransactionStatus, _failed);
             _failed = false;
         }
-        else if (client is not null)
+        else if (request.IsProbe)
         {
-            client.Prepared();
+            client?.Probed(_probedClean);
+            _probedClean = false;
+        }
+        else
+        {
+            client?.Prepared();
         }
 
         return request.Injected ? Answer.Drop : Answer.Pass;
@@ -227,6 +242,11 @@ internal sealed class Conversation(ServerStatements statements)
         }
 
         var asked = _pending.Oldest;
+        if (asked.IsProbe)
+        {
+            return Answer.Drop;
+        }
+
         if (asked is { Injected: true, Kind: RequestKind.Query })
         {
             InjectedFailure = PostgresError.Read(body);

@@ -22,6 +22,10 @@ internal interface IConversationClient
     /// <summary>What was asked on the client's behalf before its first request has succeeded.</summary>
     void Prepared();
 
+    /// <summary>The server was asked whether anything is left in the session.</summary>
+    /// <param name="clean">True when nothing is.</param>
+    void Probed(bool clean);
+
     /// <summary>The server has reported a parameter that changed at the client's request.</summary>
     void Reported(string name, string value);
 }

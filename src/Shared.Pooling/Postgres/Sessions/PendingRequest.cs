@@ -12,6 +12,9 @@ internal struct PendingRequest
     /// <summary>Ours, not the client's: its answers are not passed on.</summary>
     public bool Injected;
 
+    /// <summary>Ours, to see whether anything is left in the session.</summary>
+    public bool IsProbe;
+
     /// <summary>The statement it is about.</summary>
     public PreparedStatement? Statement;
 

@@ -31,25 +31,25 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
 
     /// <summary>Serves one connection until it ends. Takes the stream over.</summary>
     /// <param name="stream">The client's connection.</param>
-    /// <param name="remote">Where it comes from, for the log.</param>
-    /// <param name="trusted">True to ask for no password: a Unix socket whose owner says so.</param>
+    /// <param name="source">How it came to us.</param>
     /// <param name="cut">Ends it.</param>
-    public async Task ServeAsync(DuplexStream stream, string remote, bool trusted, CancellationToken cut)
+    public async Task ServeAsync(DuplexStream stream, ClientSource source, CancellationToken cut)
     {
+        var remote = source.Remote;
         var configuration = Configuration;
         var reader = new MessageReader(stream);
         using var deadline = new CancellationTokenSource(configuration.Handshake.LoginTimeout, time);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cut, deadline.Token);
         try
         {
-            var (startup, cancel) = await new ClientHandshake(configuration.Handshake).RunAsync(reader, limit.Token);
+            var (startup, cancel) = await new ClientHandshake(configuration.Handshake, source.IsLocal).RunAsync(reader, limit.Token);
             if (cancel is not null)
             {
                 await _cancels.CancelAsync(cancel, limit.Token);
             }
             else
             {
-                await ServeAsync(configuration, startup!, remote, trusted, limit.Token, cut);
+                await ServeAsync(configuration, startup!, source, limit.Token, cut);
                 if (startup!.Database != AdminConsole.Database)
                 {
                     return;
@@ -77,11 +77,11 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
     }
 
     private async Task ServeAsync(
-        PoolerConfiguration configuration, ClientStartup startup, string remote, bool trusted, CancellationToken limit, CancellationToken cut)
+        PoolerConfiguration configuration, ClientStartup startup, ClientSource source, CancellationToken limit, CancellationToken cut)
     {
-        var request = new ClientRequest(startup.User, startup.Database, startup.ServerName, startup.ClientCertificate, remote);
+        var request = new ClientRequest(startup.User, startup.Database, startup.ServerName, startup.ClientCertificate, source.Remote);
         var admission = await FindAsync(configuration.Directory, request, limit);
-        var proof = trusted ? LoginProof.None : await _authentication.RunAsync(startup, admission.Credential, limit);
+        var proof = source.IsTrusted ? LoginProof.None : await _authentication.RunAsync(startup, admission.Credential, limit);
         if (startup.Database == AdminConsole.Database)
         {
             await console.ServeAsync(startup, configuration.Administrators, cut);
@@ -95,7 +95,7 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
 
         using var lease = pools.Enter(admission.Pool, admission.Database, startup.User, proof) ?? throw new HandshakeRefusedException(
             PostgresError.Fatal(SqlState.InvalidCatalogName, $"no pool is configured for database \"{startup.Database}\""));
-        await ServeAsync(startup, lease.Pool, remote, limit, cut);
+        await ServeAsync(startup, lease.Pool, source.Remote, limit, cut);
     }
 
     private static async ValueTask<ClientAdmission> FindAsync(IClientDirectory directory, ClientRequest request, CancellationToken cancellationToken)

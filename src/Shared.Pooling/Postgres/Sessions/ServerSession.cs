@@ -141,6 +141,11 @@ internal sealed partial class ServerSession : IPooledConnection
     /// <exception cref="StreamAbortedException">The server is gone.</exception>
     public async ValueTask WriteAsync(ClientSession? client, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
+        if (Volatile.Read(ref _probing) is { } probing)
+        {
+            await probing;
+        }
+
         lock (Gate)
         {
             if (_client != client || (_requests.Count == 0 && bytes.IsEmpty))
@@ -304,6 +309,7 @@ internal sealed partial class ServerSession : IPooledConnection
             {
                 if (!CanUnlink())
                 {
+                    ProbeWhenIdle(client);
                     return ValueTask.CompletedTask;
                 }
 

@@ -57,6 +57,9 @@ internal static class SessionEffects
                 client.Statements.Remove(name);
                 server.Statements.Remove(statement);
                 break;
+            case SqlEffectKind.MayUnpin or SqlEffectKind.Unlisten or SqlEffectKind.Deallocate:
+                server.PinsMayBeGone = true;
+                break;
             default:
                 break;
         }

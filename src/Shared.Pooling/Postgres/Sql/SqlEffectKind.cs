@@ -47,6 +47,10 @@ internal enum SqlEffectKind : byte
     AdvisoryLock,
 
     AdvisoryUnlockAll,
+
+    /// <summary>DROP, CLOSE or pg_advisory_unlock: what keeps a client on its connection may be gone with it.</summary>
+    MayUnpin,
+
     Load,
 
     /// <summary>DO, CALL, or settings with a computed name or value: it may have changed anything.</summary>

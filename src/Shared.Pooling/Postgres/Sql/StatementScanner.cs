@@ -90,11 +90,10 @@ internal ref partial struct StatementScanner(ReadOnlySpan<byte> sql, bool standa
                 break;
             case 'c' when Is("close"u8):
                 Read();
-                if (Is("all"u8))
-                {
-                    Add(SqlEffectKind.CloseAll);
-                }
-
+                Add(Is("all"u8) ? SqlEffectKind.CloseAll : SqlEffectKind.MayUnpin);
+                break;
+            case 'd' when Is("drop"u8):
+                Add(SqlEffectKind.MayUnpin);
                 break;
             case 'c' when Is("create"u8):
                 Create();
@@ -171,6 +170,10 @@ internal ref partial struct StatementScanner(ReadOnlySpan<byte> sql, bool standa
         else if (Same(name, "pg_advisory_unlock_all"u8))
         {
             Add(SqlEffectKind.AdvisoryUnlockAll);
+        }
+        else if (Same(name, "pg_advisory_unlock"u8) || Same(name, "pg_advisory_unlock_shared"u8))
+        {
+            Add(SqlEffectKind.MayUnpin);
         }
         else if (Same(name, "pg_advisory_lock"u8) || Same(name, "pg_advisory_lock_shared"u8)
             || Same(name, "pg_try_advisory_lock"u8) || Same(name, "pg_try_advisory_lock_shared"u8))

@@ -1,0 +1,7 @@
+namespace Shared.Pooling.Postgres.Clients;
+
+/// <summary>How a client came to us.</summary>
+/// <param name="Remote">Where it connects from, for the log.</param>
+/// <param name="IsLocal">True for a Unix socket: nobody can listen on the way, so TLS is not required.</param>
+/// <param name="IsTrusted">True to ask for no password: the socket's owner says so.</param>
+public readonly record struct ClientSource(string Remote, bool IsLocal = false, bool IsTrusted = false);
