@@ -57,6 +57,22 @@ public sealed class OriginTlsTests(OriginTlsTests.EncryptedDatabase database) : 
         Assert.StartsWith("FAILED tried at credentials: the database refuses user \"orders\": no pg_hba.conf entry", plain.Output, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task The_pool_can_log_in_with_a_certificate()
+    {
+        var pool = Pool(database.CaFile, Name, bound: false);
+        pool["User"] = "bycert";
+        pool.Remove("Password");
+        var without = await PoolerFile.CheckAsync(database.Directory, pool);
+        Assert.Equal(1, without.ExitCode);
+        Assert.Contains("at credentials", without.Output, StringComparison.Ordinal);
+
+        pool["ClientCertificate"] = database.ClientCertificate;
+        pool["ClientKey"] = database.ClientKey;
+
+        Assert.Equal(0, (await PoolerFile.CheckAsync(database.Directory, pool)).ExitCode);
+    }
+
     private Dictionary<string, object> Pool(string caFile, string? serverName, string mode = "verify-full", bool bound = true)
     {
         var pool = new Dictionary<string, object>
@@ -88,22 +104,28 @@ public sealed class OriginTlsTests(OriginTlsTests.EncryptedDatabase database) : 
 
         public string OtherCaFile => Path.Combine(Directory, "other.pem");
 
+        public string ClientCertificate => Path.Combine(Directory, "client.pem");
+
+        public string ClientKey => Path.Combine(Directory, "client.key");
+
         public async ValueTask InitializeAsync()
         {
             using var authority = new TestAuthority();
             using var other = new TestAuthority();
             await authority.WriteRootAsync(CaFile);
             await other.WriteRootAsync(OtherCaFile);
+            await authority.IssueAsync("bycert", ClientCertificate, ClientKey);
             var port = FreePort();
             _database = await PostgresServer.StartAsync(
                 async data =>
                 {
                     await authority.IssueAsync(Name, Path.Combine(data, "server.crt"), Path.Combine(data, "server.key"));
-                    await File.AppendAllTextAsync(Path.Combine(data, "postgresql.conf"), "\nssl = on\n");
-                    await File.WriteAllTextAsync(Path.Combine(data, "pg_hba.conf"), "local all postgres trust\nhostssl all orders 127.0.0.1/32 scram-sha-256\n");
+                    await File.AppendAllTextAsync(Path.Combine(data, "postgresql.conf"), "\nssl = on\nssl_ca_file = 'root.crt'\n");
+                    await authority.WriteRootAsync(Path.Combine(data, "root.crt"));
+                    await File.WriteAllTextAsync(Path.Combine(data, "pg_hba.conf"), "local all postgres trust\nhostssl all orders 127.0.0.1/32 scram-sha-256\nhostssl all bycert 127.0.0.1/32 cert\n");
                 },
                 port);
-            (await _database.RunAsync("psql", "-Xqc", $"create role orders login password '{Password}'", "postgres")).EnsureSuccess();
+            (await _database.RunAsync("psql", "-Xqc", $"create role orders login password '{Password}'; create role bycert login", "postgres")).EnsureSuccess();
             Cluster = await TunnelCluster.StartAsync(new Dictionary<string, string> { ["db"] = $"tcp://127.0.0.1:{port}" });
             await Cluster.StartConnectorAsync();
         }
