@@ -185,6 +185,26 @@ public sealed class PostgresPortTests(PostgresPortFixture fixture) : IClassFixtu
     }
 
     [Fact]
+    public async Task Connector_that_drains_is_not_held_by_idle_connections()
+    {
+        var other = await _cluster.StartConnectorAsync();
+        await using var connection = await ConnectAsync(fixture.Token);
+        await DatabaseClient.AssertAnswersAsync(connection);
+        foreach (var running in _cluster.Connectors.Where(running => running != other))
+        {
+            await running.SignalAsync("TERM");
+        }
+
+        foreach (var running in _cluster.Connectors.Where(running => running != other))
+        {
+            // Its grace time is longer than that.
+            await running.WaitForExitAsync(TimeSpan.FromSeconds(15));
+        }
+
+        await DatabaseClient.AssertAnswersAsync(connection);
+    }
+
+    [Fact]
     public async Task Metrics_tell_of_the_pool()
     {
         await using var connection = await ConnectAsync(fixture.Token);

@@ -9,6 +9,9 @@ internal sealed class ConnectorRegistry
     private readonly ConcurrentDictionary<string, ConnectorSession> _byId = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, ImmutableArray<ConnectorSession>> _byTunnel = new(StringComparer.Ordinal);
 
+    /// <summary>Raised when a connector takes no new streams and waits for those it carries; handlers must not block.</summary>
+    public event Action<ConnectorSession>? Draining;
+
     public int Count => _byId.Count;
 
     public IEnumerable<ConnectorSession> All => _byId.Values;
@@ -23,6 +26,13 @@ internal sealed class ConnectorRegistry
     {
         _byId.TryRemove(session.Id, out _);
         _byTunnel.AddOrUpdate(session.Tunnel, [], (_, sessions) => sessions.Remove(session));
+    }
+
+    /// <summary>The connector will end: it leaves the rotation, and whoever keeps streams open for later is told.</summary>
+    public void Drain(ConnectorSession session)
+    {
+        session.Drain();
+        Draining?.Invoke(session);
     }
 
     public ConnectorSession? ById(string id) => _byId.GetValueOrDefault(id);

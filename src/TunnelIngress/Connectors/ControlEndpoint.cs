@@ -188,7 +188,7 @@ internal sealed class ControlEndpoint(
                     rejections.Check();
                     break;
                 case Drain:
-                    session.Drain();
+                    registry.Drain(session);
                     logger.ConnectorDraining(session.Connector, session.Tunnel, session.Load);
                     break;
                 default:

@@ -89,7 +89,7 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         }
 
         var port = new PostgresPort(
-            settings, state, services.GetRequiredService<StreamService>(), new OriginSecrets(keys), certificates, services.GetRequiredService<FailedAccessLimiter>(), time,
+            settings, state, services.GetRequiredService<StreamService>(), services.GetRequiredService<ConnectorRegistry>(), new OriginSecrets(keys), certificates, services.GetRequiredService<FailedAccessLimiter>(), time,
             loggers.CreateLogger<PostgresPort>());
         port.Listen(settings.Postgres);
         return port;

@@ -64,7 +64,9 @@ internal sealed class ClientOutput(DuplexStream stream) : IDisposable
             _busy = true;
         }
 
-        return WriteOutAsync(cancellationToken);
+        // Whoever stops waiting must not stop the writing: a message that is cut in half would be the last one the client understands.
+        var writing = WriteOutAsync();
+        return writing.IsCompletedSuccessfully ? ValueTask.CompletedTask : new(WaitAsync(writing.AsTask(), cancellationToken));
     }
 
     /// <summary>
@@ -123,6 +125,20 @@ internal sealed class ClientOutput(DuplexStream stream) : IDisposable
 
     private static TaskCompletionSource NewSource() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    private static async Task WaitAsync(Task writing, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await writing.WaitAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            // Its failure is kept for whoever comes next.
+            _ = writing.ContinueWith(static ended => ended.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            throw;
+        }
+    }
+
     private async ValueTask WriteThroughAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
         try
@@ -135,10 +151,10 @@ internal sealed class ClientOutput(DuplexStream stream) : IDisposable
             throw;
         }
 
-        await WriteOutAsync(cancellationToken);
+        await WriteOutAsync();
     }
 
-    private async ValueTask WriteOutAsync(CancellationToken cancellationToken)
+    private async ValueTask WriteOutAsync()
     {
         try
         {
@@ -158,7 +174,7 @@ internal sealed class ClientOutput(DuplexStream stream) : IDisposable
                     (_pending, _writing) = (_writing, _pending);
                 }
 
-                await stream.WriteAsync(_writing.Written, cancellationToken);
+                await stream.WriteAsync(_writing.Written);
             }
         }
         catch (Exception exception)

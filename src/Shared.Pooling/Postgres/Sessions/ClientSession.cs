@@ -311,16 +311,6 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
         }
     }
 
-    // A connection that is closed while requests arrive is reset, and the client never reads why (RFC 9293 section 3.10.4).
-    private async Task IgnoreTheRestAsync()
-    {
-        using var patience = new CancellationTokenSource(Pool.Options.LingerTimeout, Pool.Time);
-        while (await _reader.FillMoreAsync(patience.Token))
-        {
-            _reader.Advance(_reader.Buffered.Length);
-        }
-    }
-
     private async Task SayFarewellAsync()
     {
         using var patience = new CancellationTokenSource(Pool.Options.FarewellTimeout, Pool.Time);
@@ -333,10 +323,6 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
 
             await Output.DrainAsync(patience.Token);
             await _reader.Stream.CompleteWritesAsync(patience.Token);
-            if (_farewell is not null)
-            {
-                await IgnoreTheRestAsync();
-            }
         }
         catch (Exception exception) when (exception is IOException or OperationCanceledException)
         {

@@ -34,7 +34,4 @@ public sealed record PostgresPoolOptions
 
     /// <summary>A client may take so long to read its last answers.</summary>
     public TimeSpan FarewellTimeout { get; init; } = TimeSpan.FromSeconds(5);
-
-    /// <summary>A client that was told to go may take so long to close its connection.</summary>
-    public TimeSpan LingerTimeout { get; init; } = TimeSpan.FromSeconds(1);
 }
