@@ -12,6 +12,12 @@ internal sealed class PoolEvents : IPoolEvents
     /// <summary>Why the origin could not be logged in to.</summary>
     public ConcurrentQueue<string> Failed { get; } = new();
 
+    /// <summary>Why clients were not let in.</summary>
+    public ConcurrentQueue<string> Refused { get; } = new();
+
+    /// <summary>Why clients that were let in have ended.</summary>
+    public ConcurrentQueue<string> Ended { get; } = new();
+
     /// <summary>How many server connections were opened.</summary>
     public int Opened => _opened;
 
@@ -21,13 +27,9 @@ internal sealed class PoolEvents : IPoolEvents
     {
     }
 
-    public void ClientEnded(string pool, string user, int id, long requests, TimeSpan duration, string reason)
-    {
-    }
+    public void ClientEnded(string pool, string user, int id, long requests, TimeSpan duration, string reason) => Ended.Enqueue(reason);
 
-    public void ClientRefused(string remote, string reason)
-    {
-    }
+    public void ClientRefused(string remote, string reason) => Refused.Enqueue(reason);
 
     public void ServerOpened(string pool, int processId) => Interlocked.Increment(ref _opened);
 

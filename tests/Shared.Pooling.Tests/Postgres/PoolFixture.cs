@@ -38,12 +38,15 @@ public sealed class PoolFixture : IAsyncLifetime
     /// <summary>A pooler whose one pool is "postgres"; its user app has <see cref="Password"/>.</summary>
     internal PostgresPooler StartPooler(
         int max, PoolMode mode = PoolMode.Transaction, PostgresPoolOptions? options = null, PoolEvents? events = null, OriginOptions? origin = null,
-        TimeSpan? waitTimeout = null) => new(
+        TimeSpan? waitTimeout = null, HandshakeOptions? handshake = null) => new(
         Configuration(new PoolDefinition(origin ?? Origin, (options ?? new PostgresPoolOptions()) with
         {
             Mode = mode,
             Connections = new PoolOptions { Max = max, WaitTimeout = waitTimeout ?? TimeSpan.FromSeconds(20) },
-        })),
+        })) with
+        {
+            Handshake = handshake ?? new HandshakeOptions(),
+        },
         events ?? new PoolEvents(),
         TimeProvider.System);
 

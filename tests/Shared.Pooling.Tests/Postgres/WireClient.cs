@@ -53,6 +53,16 @@ internal sealed class WireClient : IAsyncDisposable
         return connected;
     }
 
+    /// <summary>A connection to the pooler on which nothing was said yet.</summary>
+    public static WireClient Open(PostgresPooler pooler, bool trusted = false)
+    {
+        var (client, server) = MemoryDuplexStream.CreatePair();
+        return new WireClient(client, pooler.ServeAsync(server, new ClientSource("test", IsTrusted: trusted), Cancelled));
+    }
+
+    /// <summary>Waits until the pooler has done with the connection.</summary>
+    public Task ServedAsync() => _serving.WaitAsync(Patience, Cancelled);
+
     public async Task SendAsync(params byte[][] messages) => await Stream.WriteAsync(messages.SelectMany(static message => message).ToArray(), Cancelled).AsTask().WaitAsync(Patience, Cancelled);
 
     /// <summary>Sends and reads until as many ReadyForQuery have come.</summary>
@@ -60,6 +70,13 @@ internal sealed class WireClient : IAsyncDisposable
     {
         await SendAsync(messages);
         return await ReadUntilAsync(line => line.StartsWith('Z') && --ready == 0);
+    }
+
+    /// <summary>Sends and reads until the connection is closed.</summary>
+    public async Task<string[]> AskUntilClosedAsync(params byte[][] messages)
+    {
+        await SendAsync(messages);
+        return await ReadUntilAsync(static line => line is "closed" or "aborted");
     }
 
     /// <summary>Sends one query and reads all its answers.</summary>
@@ -114,8 +131,7 @@ internal sealed class WireClient : IAsyncDisposable
     private static async Task<WireClient> ConnectAsync(
         PostgresPooler pooler, bool trusted, string user, string password, string database, (string Name, string Value)[] settings)
     {
-        var (client, server) = MemoryDuplexStream.CreatePair();
-        var connected = new WireClient(client, pooler.ServeAsync(server, new ClientSource("test", IsTrusted: trusted), Cancelled));
+        var connected = Open(pooler, trusted);
         try
         {
             await connected.LogInAsync(user, password, database, settings);

@@ -36,6 +36,15 @@ internal ref struct BodyReader(ReadOnlySpan<byte> body)
         return bytes;
     }
 
+    /// <exception cref="ProtocolViolationException">Something is left.</exception>
+    public readonly void End()
+    {
+        if (!_rest.IsEmpty)
+        {
+            throw new ProtocolViolationException("a message is longer than its fields");
+        }
+    }
+
     /// <summary>A string without its terminating zero.</summary>
     /// <exception cref="ProtocolViolationException">There is no terminating zero.</exception>
     public ReadOnlySpan<byte> CString()

@@ -127,9 +127,10 @@ internal sealed class MessageReader(DuplexStream stream, int bufferSize = Messag
             await Stream.ReadAsync(Memory<byte>.Empty, cancellationToken);
         }
 
-        MakeRoom(atLeast);
         while (_end - _start < atLeast)
         {
+            // Memory grows with what has come, not with what was announced.
+            MakeRoom(Math.Min(atLeast, Math.Max(bufferSize, 2 * (_end - _start))));
             var count = await Stream.ReadAsync(_buffer.AsMemory(_end), cancellationToken);
             if (count == 0)
             {

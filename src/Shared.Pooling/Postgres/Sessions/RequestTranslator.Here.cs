@@ -24,7 +24,7 @@ internal sealed partial class RequestTranslator
                 CloseHere(message[MessageReader.HeaderSize..]);
                 return true;
             case FrontendMessage.Query:
-                return TryDiscardHere(message);
+                return TryDiscardHere(message, length);
             case FrontendMessage.Parse:
                 return TryParseHere(message, length);
             default:
@@ -60,10 +60,8 @@ internal sealed partial class RequestTranslator
 
     private void CloseHere(ReadOnlySpan<byte> body)
     {
-        var reader = new BodyReader(body);
-        if (reader.Byte() == 'S')
+        if (Target(body, out var name) == 'S')
         {
-            var name = reader.CString();
             if (name.IsEmpty)
             {
                 client.Statements.Unnamed = null;
@@ -78,9 +76,9 @@ internal sealed partial class RequestTranslator
     }
 
     // Nothing of an unlinked client is on any server, so there is nothing to discard but what is kept here.
-    private bool TryDiscardHere(ReadOnlySpan<byte> message)
+    private bool TryDiscardHere(ReadOnlySpan<byte> message, int length)
     {
-        if (message.Length > 64)
+        if (length > 64 || message.Length < length)
         {
             return false;
         }

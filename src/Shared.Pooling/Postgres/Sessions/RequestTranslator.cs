@@ -221,9 +221,7 @@ internal sealed partial class RequestTranslator(ClientSession client)
 
     private void Describe(ServerSession server, ReadOnlySpan<byte> message)
     {
-        var reader = new BodyReader(message[MessageReader.HeaderSize..]);
-        var what = reader.Byte();
-        var name = reader.CString();
+        var what = Target(message[MessageReader.HeaderSize..], out var name);
         if (what != 'S')
         {
             server.Conversation.Ask(new PendingRequest { Kind = RequestKind.DescribePortal });
@@ -243,9 +241,7 @@ internal sealed partial class RequestTranslator(ClientSession client)
 
     private void Close(ServerSession server, ReadOnlySpan<byte> message)
     {
-        var reader = new BodyReader(message[MessageReader.HeaderSize..]);
-        var what = reader.Byte();
-        var name = reader.CString();
+        var what = Target(message[MessageReader.HeaderSize..], out var name);
         if (what == 'S' && !name.IsEmpty && client.Statements.Find(name) is { } statement)
         {
             var clientName = ClientStatements.NameOf(name);
@@ -264,6 +260,17 @@ internal sealed partial class RequestTranslator(ClientSession client)
 
         server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Close, Statement = unnamed });
         server.Requests.Begin(FrontendMessage.Close).Byte(what).CString(what == 'S' ? ServerNameOf(null, name) : name).End();
+    }
+
+    /// <summary>What a Describe or Close is about: a statement or a portal, and its name.</summary>
+    /// <exception cref="ProtocolViolationException">It is about something else, or not well formed.</exception>
+    private static byte Target(ReadOnlySpan<byte> body, out ReadOnlySpan<byte> name)
+    {
+        var reader = new BodyReader(body);
+        var what = reader.Byte();
+        name = reader.CString();
+        reader.End();
+        return what is (byte)'S' or (byte)'P' ? what : throw new ProtocolViolationException("a message is about neither a statement nor a portal");
     }
 
     /// <summary>The statement of a client's name, prepared on the server connection; null when the client has none of that name.</summary>

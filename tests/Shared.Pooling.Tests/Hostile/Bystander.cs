@@ -1,0 +1,54 @@
+using System.Diagnostics;
+using Shared.Pooling.Postgres;
+using Shared.Pooling.Tests.Postgres;
+
+namespace Shared.Pooling.Tests.Hostile;
+
+/// <summary>A client that does nothing wrong, and an administrator who looks at what is left of the others.</summary>
+internal sealed class Bystander : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private readonly WireClient _client;
+    private readonly WireClient _console;
+    private int _asked;
+
+    private Bystander(WireClient client, WireClient console)
+    {
+        (_client, _console) = (client, console);
+    }
+
+    public static async Task<Bystander> ConnectAsync(PostgresPooler pooler) => new(
+        await WireClient.ConnectAsync(pooler), await WireClient.ConnectAsAsync(pooler, "app", PoolFixture.Password, "pooler"));
+
+    /// <summary>Goes on working as if it were alone.</summary>
+    public async Task WorkAsync()
+    {
+        var number = $"{++_asked}";
+        Assert.Equal(["T number:25", $"D {number}", "C SELECT 1", "Z I"], await _client.QueryAsync($"select '{number}'::text as number"));
+    }
+
+    /// <summary>Waits until nobody but it is left, and no connection is held.</summary>
+    public async Task AloneAsync()
+    {
+        var watch = Stopwatch.StartNew();
+        while (true)
+        {
+            // database, pool_mode, cl_active, cl_waiting, cl_idle, sv_active
+            var row = (await _console.ScalarAsync("show pools")).Split(',');
+            if (row[2..6] is ["0", "0", "1", "0"])
+            {
+                return;
+            }
+
+            Assert.True(watch.Elapsed < Patience, $"something is left behind: {string.Join(',', row)}");
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _client.DisposeAsync();
+        await _console.DisposeAsync();
+    }
+}
