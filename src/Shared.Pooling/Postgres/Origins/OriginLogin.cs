@@ -21,6 +21,7 @@ internal sealed class OriginLogin(OriginConnector connector, MessageReader reade
     private LoginState _state = LoginState.Started;
     private ScramClient? _scram;
     private bool _negotiated;
+    private int _reported;
     private int _processId;
     private byte[] _cancelKey = [];
 
@@ -91,6 +92,8 @@ internal sealed class OriginLogin(OriginConnector connector, MessageReader reade
                 Authenticate((AuthenticationRequest)fields.Int32(), fields.Rest);
                 break;
             case BackendMessage.ParameterStatus:
+                _reported += body.Length;
+                Expect(_reported <= LargestMessage, "it reports too many parameters");
                 _parameters[Encoding.UTF8.GetString(fields.CString())] = Encoding.UTF8.GetString(fields.CString());
                 break;
             case BackendMessage.BackendKeyData:

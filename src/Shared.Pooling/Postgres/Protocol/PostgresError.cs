@@ -56,6 +56,22 @@ internal sealed record PostgresError(string Severity, string Code, string Messag
         return new PostgresError(severity ?? "ERROR", code ?? SqlState.InternalError, message ?? "the server gave no message") { Detail = detail, Hint = hint };
     }
 
+    /// <summary>What a message's body says of itself, without reading all of it.</summary>
+    /// <returns>Whether the server ends the connection with it, and whether it has a code, as every error must.</returns>
+    public static (bool IsFatal, bool HasCode) Peek(ReadOnlySpan<byte> body)
+    {
+        var (fatal, code) = (false, false);
+        for (var end = body.IndexOf((byte)0); end > 0; end = body.IndexOf((byte)0))
+        {
+            var value = body[1..end];
+            fatal |= body[0] is (byte)'S' or (byte)'V' && (value.SequenceEqual("FATAL"u8) || value.SequenceEqual("PANIC"u8));
+            code |= body[0] == 'C' && value.Length == SqlState.Length;
+            body = body[(end + 1)..];
+        }
+
+        return (fatal, code);
+    }
+
     /// <summary>Writes it as an ErrorResponse.</summary>
     public void Write(MessageWriter writer) => Write(writer, BackendMessage.ErrorResponse);
 

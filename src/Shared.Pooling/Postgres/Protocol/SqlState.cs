@@ -3,6 +3,9 @@ namespace Shared.Pooling.Postgres.Protocol;
 /// <summary>The error codes that the pooler itself answers with. Source: PostgreSQL documentation, appendix A.</summary>
 internal static class SqlState
 {
+    /// <summary>How many characters each has.</summary>
+    public const int Length = 5;
+
     public const string ConnectionFailure = "08006";
     public const string UnableToConnect = "08001";
     public const string ProtocolViolation = "08P01";

@@ -28,6 +28,7 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
     private long _uncertain;
     private string? _uncertainMeaning;
     private int _ended;
+    private bool _cutOff;
     private PostgresError? _farewell;
 
     /// <summary>Creates a session for a client that is logged in.</summary>
@@ -143,6 +144,19 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
     /// <exception cref="Clients.HandshakeRefusedException">The server refuses a setting.</exception>
     public async Task WelcomeAsync(byte[] cancelKey, CancellationToken cancellationToken)
     {
+        try
+        {
+            await SayWelcomeAsync(cancelKey, cancellationToken);
+        }
+        catch
+        {
+            await LeaveServerAsync();
+            throw;
+        }
+    }
+
+    private async Task SayWelcomeAsync(byte[] cancelKey, CancellationToken cancellationToken)
+    {
         Output.Append(0, static (writer, _) => writer.Begin(BackendMessage.Authentication).Int32(0).End());
         var settings = _parameters.Wanted.Key;
         if (Pool.FindWelcome(settings) is { } known)
@@ -202,7 +216,20 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
     {
         if (Activity.TryOverdue())
         {
-            _ = CancelAsync(_ending.Token);
+            _ = CancelInBackgroundAsync();
+        }
+    }
+
+    private async Task CancelInBackgroundAsync()
+    {
+        try
+        {
+            using var patience = new CancellationTokenSource(Pool.Options.CancelTimeout, Pool.Time);
+            await CancelAsync(patience.Token);
+        }
+        catch (Exception exception) when (exception is IOException or OperationCanceledException)
+        {
+            // The server connection is gone, and its client is told by whoever noticed.
         }
     }
 
@@ -227,6 +254,9 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
             }
         }
     }
+
+    /// <summary>The server connection has ended, or is left, in the middle of a message to the client.</summary>
+    public void AnswerCutOff() => Volatile.Write(ref _cutOff, true);
 
     /// <summary>The client does not take answers any more.</summary>
     public void OutputLost() => End(farewell: null);
@@ -284,11 +314,7 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
         Interlocked.Exchange(ref _ended, 1);
         try
         {
-            if (Server is { } server)
-            {
-                using var patience = new CancellationTokenSource(Pool.Options.CancelTimeout, Pool.Time);
-                await LeaveServerAsync(server, patience.Token);
-            }
+            await LeaveServerAsync();
         }
         finally
         {
@@ -299,11 +325,17 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
         }
     }
 
-    private async Task LeaveServerAsync(ServerSession server, CancellationToken cancellationToken)
+    private async Task LeaveServerAsync()
     {
+        if (Server is not { } server)
+        {
+            return;
+        }
+
+        using var patience = new CancellationTokenSource(Pool.Options.CancelTimeout, Pool.Time);
         try
         {
-            await server.LeaveAsync(this, reset: KeepsServer, cancellationToken);
+            await server.LeaveAsync(this, reset: KeepsServer, patience.Token);
         }
         catch (Exception exception) when (exception is IOException or OperationCanceledException)
         {
@@ -313,6 +345,12 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
 
     private async Task SayFarewellAsync()
     {
+        if (Volatile.Read(ref _cutOff))
+        {
+            _reader.Stream.Abort(new StreamAbort(AbortCode.Reset, "the connection to the database was lost in the middle of a message"));
+            return;
+        }
+
         using var patience = new CancellationTokenSource(Pool.Options.FarewellTimeout, Pool.Time);
         try
         {

@@ -109,6 +109,11 @@ internal sealed class Conversation(ServerStatements statements)
         }
 
         var asked = _pending.Oldest.Kind;
+        if (!ExpectedAnswers.Has(asked, type))
+        {
+            throw new ProtocolViolationException($"the server sent '{(char)type}' in answer to {asked}");
+        }
+
         switch (type)
         {
             case BackendMessage.ParseComplete when asked == RequestKind.DuplicateParse:

@@ -6,6 +6,9 @@ namespace Shared.Pooling.Postgres.Sessions;
 /// <summary>The parameters a server reports by ParameterStatus. Immutable; safe for concurrent use.</summary>
 internal sealed class ReportedParameters
 {
+    /// <summary>All names and values together may have so many characters; a PostgreSQL reports a few hundred.</summary>
+    private const int MostCharacters = 64 * 1024;
+
     /// <summary>Nothing was reported yet.</summary>
     public static readonly ReportedParameters None = new([]);
 
@@ -23,7 +26,14 @@ internal sealed class ReportedParameters
     public IEnumerable<KeyValuePair<string, string>> Values => _values;
 
     /// <summary>These with one that has changed.</summary>
-    public ReportedParameters With(string name, string value) => new(_values.SetItem(name, value));
+    /// <exception cref="ProtocolViolationException">No honest server reports so much.</exception>
+    public ReportedParameters With(string name, string value)
+    {
+        var values = _values.SetItem(name, value);
+        return values.Sum(static pair => pair.Key.Length + pair.Value.Length) <= MostCharacters
+            ? new(values)
+            : throw new ProtocolViolationException("the server reports too many parameters");
+    }
 
     /// <summary>Writes the ParameterStatus messages that bring a client that knows others up to date.</summary>
     public void WriteDifference(ReportedParameters known, MessageWriter writer)

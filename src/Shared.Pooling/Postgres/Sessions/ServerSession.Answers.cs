@@ -189,7 +189,13 @@ internal sealed partial class ServerSession
 
         if (type == BackendMessage.ErrorResponse)
         {
-            _fatal |= body.IndexOf("FATAL\0"u8) >= 0 || body.IndexOf("PANIC\0"u8) >= 0;
+            var (fatal, hasCode) = PostgresError.Peek(body);
+            if (!hasCode)
+            {
+                throw new ProtocolViolationException("the server sent an error without SQLSTATE");
+            }
+
+            _fatal |= fatal;
             if (client is null && Conversation.PendingCount == 0)
             {
                 throw new ProtocolViolationException(PostgresError.Read(body).Message);

@@ -157,14 +157,23 @@ internal sealed partial class ServerSession : IPooledConnection
             _flushing = true;
         }
 
-        if (_writing.Count > 0)
+        try
         {
-            await _origin.Stream.WriteAsync(_writing.Written, cancellationToken);
-        }
+            if (_writing.Count > 0)
+            {
+                await _origin.Stream.WriteAsync(_writing.Written, cancellationToken);
+            }
 
-        if (!bytes.IsEmpty)
+            if (!bytes.IsEmpty)
+            {
+                await _origin.Stream.WriteAsync(bytes, cancellationToken);
+            }
+        }
+        catch (StreamAbortedException exception)
         {
-            await _origin.Stream.WriteAsync(bytes, cancellationToken);
+            // The loop that reads may notice it later; by then the client would have left untold.
+            Break(exception.Message);
+            throw;
         }
 
         lock (Gate)
@@ -216,6 +225,7 @@ internal sealed partial class ServerSession : IPooledConnection
             }
 
             _client = null;
+            TellWhetherCutOff(client);
             running = !Conversation.IsAnswered || _passing > 0 || _flushing || _delivering || PartialRequest || _requests.Count > 0 || Conversation.Doubt is not null;
             if (!running)
             {
@@ -248,6 +258,7 @@ internal sealed partial class ServerSession : IPooledConnection
 
             _broken = 1;
             (client, _client) = (_client, null);
+            TellWhetherCutOff(client);
         }
 
         _closing.Cancel();
@@ -262,6 +273,15 @@ internal sealed partial class ServerSession : IPooledConnection
         if (_returningSince is { } since && _owner.Time.GetElapsedTime(since) > patience)
         {
             Break("it could not be cleaned up in time");
+        }
+    }
+
+    // Half a message has gone to the client already, so nothing that it is told now would be understood as what it is.
+    private void TellWhetherCutOff(ClientSession? client)
+    {
+        if (_passing > 0 && !_passingDropped)
+        {
+            client?.AnswerCutOff();
         }
     }
 
