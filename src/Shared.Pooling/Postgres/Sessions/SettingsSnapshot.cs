@@ -40,6 +40,11 @@ internal sealed class SettingsSnapshot
         var snapshot = Empty;
         foreach (var (name, value) in settings)
         {
+            if (SqlScanner.IsOfTransaction(name))
+            {
+                continue;
+            }
+
             snapshot = snapshot.With(name, $"SELECT pg_catalog.set_config({SqlScanner.Quote(name)},{SqlScanner.Quote(value)},false)");
         }
 
@@ -83,9 +88,10 @@ internal sealed class SettingsSnapshot
         foreach (var (name, _) in others._replays)
         {
             // Another user has other rights, so everything is made anew under it.
-            if (!_replays.ContainsKey(name))
+            // PostgreSQL has no default for the seed, and since version 16 refuses to reset it.
+            if (!_replays.ContainsKey(name) && name != "seed")
             {
-                statements.Add(name == "session_authorization" ? "RESET SESSION AUTHORIZATION" : $"RESET {name}");
+                statements.Add(name == "session_authorization" ? "RESET SESSION AUTHORIZATION" : $"RESET {SqlScanner.QuoteName(name)}");
             }
         }
 

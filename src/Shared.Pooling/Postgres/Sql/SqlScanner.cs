@@ -29,6 +29,14 @@ internal static class SqlScanner
         return token.Kind == SqlTokenKind.Word ? text.ToLowerInvariant() : text.Replace("\"\"", "\"", StringComparison.Ordinal);
     }
 
+    /// <summary>A setting's name as SQL takes it: an application's own may have a keyword in it.</summary>
+    internal static string QuoteName(string name) => name.Contains('.', StringComparison.Ordinal)
+        ? string.Join('.', name.Split('.').Select(static part => $"\"{part.Replace("\"", "\"\"", StringComparison.Ordinal)}\""))
+        : name;
+
+    /// <summary>True for a setting that every transaction makes anew, so that there is nothing of it to follow a client.</summary>
+    internal static bool IsOfTransaction(string name) => name is "transaction_isolation" or "transaction_read_only" or "transaction_deferrable";
+
     /// <summary>A value as an SQL literal.</summary>
     internal static string Quote(string value) =>
         value.Contains('\\', StringComparison.Ordinal)

@@ -25,7 +25,7 @@ internal ref partial struct StatementScanner
         }
 
         var setting = Encoding.UTF8.GetString(_sql[name.Text..name.TextEnd]).ToLowerInvariant();
-        if (Is("true"u8))
+        if (Is("true"u8) || SqlScanner.IsOfTransaction(setting))
         {
             Add(SqlEffectKind.SetLocal, setting);
         }
@@ -158,7 +158,7 @@ internal ref partial struct StatementScanner
         {
             var name = QualifiedName();
             Read();
-            SetOrReset(local, name, Is("default"u8), $"SET {name} TO {Verbatim()}");
+            SetOrReset(local, name, Is("default"u8), $"SET {SqlScanner.QuoteName(name)} TO {Verbatim()}");
         }
     }
 
@@ -178,7 +178,11 @@ internal ref partial struct StatementScanner
 
     private void SetOrReset(bool local, string name, bool isDefault, string replay)
     {
-        if (isDefault && !local)
+        if (SqlScanner.IsOfTransaction(name))
+        {
+            Add(SqlEffectKind.SetLocal, name);
+        }
+        else if (isDefault && !local)
         {
             Add(SqlEffectKind.Reset, name);
         }
