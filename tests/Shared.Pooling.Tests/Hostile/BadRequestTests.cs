@@ -30,11 +30,15 @@ public sealed class BadRequestTests(PoolFixture fixture)
     public async Task Bad_message_is_answered_as_PostgreSQL_does_or_ends_its_client_only(string state)
     {
         await fixture.ScalarAsync("create table if not exists sink (line text)");
-        await using var pooler = fixture.StartPooler(max: 2);
+        var events = new PoolEvents();
+        await using var pooler = fixture.StartPooler(max: 2, events: events);
         await using var bystander = await Bystander.ConnectAsync(pooler);
         var differences = new List<string>();
-        foreach (var (name, bytes, whole) in BadMessages.Whole().Select(static bad => (bad.Name, bad.Bytes, true))
-            .Concat(BadMessages.Truncated().Select(static bad => (bad.Name, bad.Bytes, false))))
+        (string Name, byte[] Bytes, bool Whole)[] cases =
+        [
+            .. BadMessages.Whole().Select(static bad => (bad.Name, bad.Bytes, true)), .. BadMessages.Truncated().Select(static bad => (bad.Name, bad.Bytes, false)),
+        ];
+        foreach (var (name, bytes, whole) in cases)
         {
             string[] expected, actual;
             await using (var direct = await WireClient.ConnectDirectlyAsync(fixture))
@@ -55,7 +59,30 @@ public sealed class BadRequestTests(PoolFixture fixture)
         }
 
         await bystander.AloneAsync();
+        Assert.Equal(cases.Length, events.Ended.Count);
+        Assert.Empty(events.Refused);
         Assert.True(differences.Count == 0, $"{state}:\n{string.Join('\n', differences)}");
+    }
+
+    [Fact]
+    public async Task Bad_message_behind_a_request_that_waits_holds_no_connection()
+    {
+        await using var pooler = fixture.StartPooler(max: 1);
+        await using var holder = await WireClient.ConnectTrustedAsync(pooler);
+        foreach (var (name, bytes) in BadMessages.Whole().Concat(BadMessages.Truncated()))
+        {
+            Assert.Equal(["C BEGIN", "Z T"], await holder.QueryAsync("begin"));
+            await using (var waiter = await WireClient.ConnectTrustedAsync(pooler))
+            {
+                await waiter.SendAsync([.. Ask.Query("select 'waited'"), .. bytes]);
+                await waiter.Stream.CompleteWritesAsync(TestContext.Current.CancellationToken);
+                Assert.Equal("1", await holder.ScalarAsync("select 1"));
+                Assert.Equal(["C ROLLBACK", "Z I"], await holder.QueryAsync("rollback"));
+                Assert.True((await waiter.ReadUntilAsync(static line => line is "closed" or "aborted")).Length < 10, name);
+            }
+
+            Assert.Equal("1", await holder.ScalarAsync("select 1"));
+        }
     }
 
     private static bool IsRight(string name, bool whole, string[] expected, string[] actual)
