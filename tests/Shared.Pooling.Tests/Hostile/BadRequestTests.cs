@@ -85,6 +85,22 @@ public sealed class BadRequestTests(PoolFixture fixture)
         }
     }
 
+    [Fact]
+    public async Task Thousands_of_Syncs_that_a_copy_swallows_are_forgotten()
+    {
+        await fixture.ScalarAsync("create table if not exists sink (line text)");
+        await using var pooler = fixture.StartPooler(max: 1);
+        await using var client = await WireClient.ConnectTrustedAsync(pooler);
+
+        // The server sleeps, so that all of them wait behind the copy when it begins.
+        await client.SendAsync(
+            [Ask.Query("select pg_sleep(0.5)"), Ask.Parse("", "copy sink from stdin"), Ask.Bind("", ""), Ask.Execute(), .. Enumerable.Repeat(Ask.Sync(), 60_000)]);
+        await client.ReadUntilAsync(static line => line[0] == 'G');
+
+        Assert.Equal(["C COPY 0", "Z I"], await client.AskAsync(1, Ask.CopyDone(), Ask.Sync()));
+        Assert.Equal("1", await client.ScalarAsync("select 1"));
+    }
+
     private static bool IsRight(string name, bool whole, string[] expected, string[] actual)
     {
         if (expected.SequenceEqual(actual))

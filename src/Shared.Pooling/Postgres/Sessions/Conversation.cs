@@ -355,18 +355,7 @@ internal sealed class Conversation(ServerStatements statements)
     {
         CopyIn = true;
         var kind = _pending.Oldest.Kind;
-        for (var i = 1; i < _pending.Count && _pending[i].Kind != RequestKind.CopyEnd;)
-        {
-            if (_pending[i].Kind == RequestKind.Sync)
-            {
-                _pending.RemoveAt(i);
-            }
-            else
-            {
-                i++;
-            }
-        }
-
+        _pending.RemoveBehindOldest(RequestKind.Sync, until: RequestKind.CopyEnd);
         _unsynced = kind == RequestKind.Execute && !HasPending(RequestKind.Sync);
     }
 

@@ -37,16 +37,29 @@ internal sealed class PendingRequests
         return request;
     }
 
-    /// <summary>Takes away one in the middle.</summary>
-    public void RemoveAt(int index)
+    /// <summary>Takes away all of one kind that stand between the oldest and the first of another kind. One pass, however many they are.</summary>
+    public void RemoveBehindOldest(RequestKind kind, RequestKind until)
     {
-        for (var i = index; i < Count - 1; i++)
+        var (kept, at) = (1, 1);
+        for (; at < Count && this[at].Kind != until; at++)
         {
-            this[i] = this[i + 1];
+            if (this[at].Kind != kind)
+            {
+                this[kept++] = this[at];
+            }
         }
 
-        this[Count - 1] = default;
-        Count--;
+        for (; at < Count; at++)
+        {
+            this[kept++] = this[at];
+        }
+
+        for (at = kept; at < Count; at++)
+        {
+            this[at] = default;
+        }
+
+        Count = kept;
     }
 
     /// <summary>Takes all away.</summary>
