@@ -34,16 +34,23 @@ internal sealed class Bystander : IAsyncDisposable
         var watch = Stopwatch.StartNew();
         while (true)
         {
-            // database, pool_mode, cl_active, cl_waiting, cl_idle, sv_active
-            var row = (await _console.ScalarAsync("show pools")).Split(',');
-            if (row[2..6] is ["0", "0", "1", "0"])
+            var rows = await TableAsync(_console, "show pools");
+            if (rows is [{ } row] && (row["cl_active"], row["cl_waiting"], row["cl_idle"], row["sv_active"]) == ("0", "0", "1", "0"))
             {
                 return;
             }
 
-            Assert.True(watch.Elapsed < Patience, $"something is left behind: {string.Join(',', row)}");
+            Assert.True(watch.Elapsed < Patience, $"something is left behind: {string.Join("; ", rows.SelectMany(static row => row))}");
             await Task.Delay(10, TestContext.Current.CancellationToken);
         }
+    }
+
+    /// <summary>What the console shows: for each row its columns' values by their names.</summary>
+    public static async Task<Dictionary<string, string>[]> TableAsync(WireClient console, string command)
+    {
+        var lines = await console.QueryAsync(command);
+        var names = lines[0][2..].Split(',').Select(static column => column[..column.IndexOf(':', StringComparison.Ordinal)]).ToArray();
+        return [.. lines.Where(static line => line[0] == 'D').Select(row => names.Zip(row[2..].Split(',')).ToDictionary(static pair => pair.First, static pair => pair.Second))];
     }
 
     public async ValueTask DisposeAsync()

@@ -197,7 +197,7 @@ public sealed class HostileServiceTests(PoolFixture fixture)
         await using var pooler = fixture.StartPooler(max: 1, events: events, origin: origin.Options);
         await using var console = await WireClient.ConnectAsAsync(pooler, "app", PoolFixture.Password, "pooler");
         await using var client = await WireClient.ConnectTrustedAsync(pooler);
-        await UntilAsync(async () => (await console.ScalarAsync("show servers")).Split(',')[2] == "idle");
+        await UntilAsync(async () => await Bystander.TableAsync(console, "show servers") is [{ } server] && server["state"] == "idle");
 
         idle.SetResult();
         await UntilAsync(() => Task.FromResult(!events.Closed.IsEmpty));

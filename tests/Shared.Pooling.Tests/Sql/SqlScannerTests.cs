@@ -27,7 +27,7 @@ public sealed class SqlScannerTests
         { "release savepoint a", "Release:a" },
         { "set search_path to a, \"B\"", "Set:search_path=SET search_path TO a, \"B\"" },
         { "SET SESSION Work_Mem = '1MB'", "Set:work_mem=SET work_mem TO '1MB'" },
-        { "set app.tenant = 'a''b;c'", "Set:app.tenant=SET app.tenant TO 'a''b;c'" },
+        { "set app.tenant = 'a''b;c'", "Set:app.tenant=SET \"app\".\"tenant\" TO 'a''b;c'" },
         { "set local x to 1", "SetLocal:x" },
         { "set x to default", "Reset:x" },
         { "set time zone 'UTC'", "Set:timezone=SET TIME ZONE 'UTC'" },
