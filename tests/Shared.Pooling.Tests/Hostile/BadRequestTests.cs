@@ -101,6 +101,33 @@ public sealed class BadRequestTests(PoolFixture fixture)
         Assert.Equal("1", await client.ScalarAsync("select 1"));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Query_behind_an_error_without_a_Sync_leaves_the_next_client_alone(bool leaves)
+    {
+        await using var pooler = fixture.StartPooler(max: 1, waitTimeout: TimeSpan.FromMilliseconds(300));
+        var client = await WireClient.ConnectTrustedAsync(pooler);
+        await using var next = await WireClient.ConnectTrustedAsync(pooler);
+
+        // The server skips the query, and everything else up to a Sync.
+        await client.SendAsync(Ask.Bind("", "nobody"), Ask.Query("select 1"));
+        Assert.StartsWith("E ERROR 26000", await client.ReadAsync(), StringComparison.Ordinal);
+        if (leaves)
+        {
+            await client.DisposeAsync();
+        }
+        else
+        {
+            Assert.StartsWith("E ERROR 53300", (await next.QueryAsync("select 2"))[0], StringComparison.Ordinal);
+            Assert.Equal(["Z I"], await client.AskAsync(1, Ask.Sync()));
+            Assert.Equal("1", await client.ScalarAsync("select 1"));
+        }
+
+        Assert.Equal("2", await next.ScalarAsync("select 2"));
+        await client.DisposeAsync();
+    }
+
     private static bool IsRight(string name, bool whole, string[] expected, string[] actual)
     {
         if (expected.SequenceEqual(actual))

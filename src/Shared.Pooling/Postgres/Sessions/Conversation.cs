@@ -45,8 +45,8 @@ internal sealed class Conversation(ServerStatements statements)
     /// <summary>How many requests are unanswered.</summary>
     public int PendingCount => _pending.Count;
 
-    /// <summary>True when all is answered; the transaction may be open.</summary>
-    public bool IsAnswered => _pending.Count == 0 && !_unsynced && !CopyIn;
+    /// <summary>True when all is answered and the next request will be, too; the transaction may be open.</summary>
+    public bool IsAnswered => _pending.Count == 0 && !_unsynced && !CopyIn && !Skipping;
 
     /// <summary>True between two transactions, with nothing unanswered.</summary>
     public bool IsIdle => IsAnswered && TransactionStatus == 'I';
