@@ -35,8 +35,7 @@ public sealed class PostgresPortFixture(ClusterFixture others) : IAsyncLifetime
             new Dictionary<string, string> { ["db"] = $"unix://{Postgres.SocketPath}", ["other"] = $"unix://{others.Postgres.SocketPath}" }, "--postgres", "127.0.0.1:0");
         Address = IPEndPoint.Parse((await Cluster.Ingress.WaitForAsync("PostgresListening"))["Address"]);
         await Cluster.StartConnectorAsync();
-        await SetPoolAsync(OriginPassword, Settings);
-        await UntilAsync(async () => (await PsqlAsync(HostnameOptions("orders"), Token, "select 1")).ExitCode == 0);
+        await RestorePoolAsync();
     }
 
     public async ValueTask DisposeAsync()
@@ -60,6 +59,13 @@ public sealed class PostgresPortFixture(ClusterFixture others) : IAsyncLifetime
     {
         using var token = JsonDocument.Parse(File.ReadAllText(file));
         return (token.RootElement.GetProperty("clientId").GetString()!, token.RootElement.GetProperty("clientSecret").GetString()!);
+    }
+
+    /// <summary>Makes the pool what it was in the beginning, and waits until it serves.</summary>
+    public async Task RestorePoolAsync()
+    {
+        await SetPoolAsync(OriginPassword, Settings);
+        await UntilAsync(async () => (await PsqlAsync(HostnameOptions("orders"), Token, "select 1")).ExitCode == 0);
     }
 
     /// <summary>Makes or changes the pool.</summary>

@@ -148,9 +148,8 @@ public sealed class PostgresPortTests(PostgresPortFixture fixture) : IClassFixtu
         Assert.Equal("credentials", (await _cluster.Ingress.WaitForAsync("ServerFailed"))["Hop"]);
 
         (await _postgres.RunAsync("psql", "-qc", $"alter role pooled password '{PostgresPortFixture.OriginPassword}'")).EnsureSuccess();
-        await fixture.SetPoolAsync(PostgresPortFixture.OriginPassword, PostgresPortFixture.Settings);
+        await fixture.RestorePoolAsync();
 
-        await PostgresPortFixture.UntilAsync(async () => (await fixture.PsqlAsync(fixture.HostnameOptions("orders"), fixture.Token, "select 1")).ExitCode == 0);
         await DatabaseClient.AssertAnswersAsync(connection);
     }
 
@@ -164,7 +163,7 @@ public sealed class PostgresPortTests(PostgresPortFixture fixture) : IClassFixtu
         var ended = await Assert.ThrowsAsync<PostgresException>(() => DatabaseClient.QueryForEverAsync(connection).WaitAsync(Patience, Cancelled));
         Assert.Equal("57P01", ended.SqlState);
         Assert.Contains("no pool is configured", (await fixture.PsqlAsync(fixture.HostnameOptions("orders"), fixture.Token, "select 1")).Error, StringComparison.Ordinal);
-        await fixture.SetPoolAsync(PostgresPortFixture.OriginPassword, PostgresPortFixture.Settings);
+        await fixture.RestorePoolAsync();
     }
 
     [Fact]

@@ -1,5 +1,3 @@
-using System.Text;
-using Shared.Pooling.Postgres.Sessions;
 using Shared.Pooling.Tests.Postgres;
 using static Shared.Pooling.Tests.Hostile.ScriptedServer;
 

@@ -165,6 +165,27 @@ public sealed class SessionTests(PoolFixture fixture)
     }
 
     [Fact]
+    public async Task Statement_whose_result_has_changed_is_prepared_anew()
+    {
+        const string Sql = "select * from reshaped";
+        await using var pooler = fixture.StartPooler(max: 1);
+        await using var first = await WireClient.ConnectAsync(pooler);
+        await using var second = await WireClient.ConnectAsync(pooler);
+        await second.QueryAsync("create table reshaped (a int); insert into reshaped values (1)");
+        await first.AskAsync(1, Ask.Parse("s", Sql), Ask.Bind("", "s"), Ask.Execute(), Ask.Sync());
+        await second.QueryAsync("alter table reshaped add b int default 2");
+
+        var told = await first.AskAsync(1, Ask.Bind("", "s"), Ask.Execute(), Ask.Sync());
+        var again = await first.AskAsync(1, Ask.Bind("", "s"), Ask.Execute(), Ask.Sync());
+        var other = await second.AskAsync(1, Ask.Parse("t", Sql), Ask.Bind("", "t"), Ask.Execute(), Ask.Sync());
+        await second.QueryAsync("drop table reshaped");
+
+        Assert.Equal(["E ERROR 0A000 cached plan must not change result type", "Z I"], told);
+        Assert.Contains("D 1,2", again);
+        Assert.Contains("D 1,2", other);
+    }
+
+    [Fact]
     public async Task Lost_server_connection_ends_its_client_and_nobody_else()
     {
         await using var pooler = fixture.StartPooler(max: 2);

@@ -1,4 +1,3 @@
-using System.Text;
 using Shared.Pooling.Postgres.Protocol;
 using Shared.Pooling.Postgres.Statements;
 
@@ -271,13 +270,18 @@ internal sealed class Conversation(ServerStatements statements)
             SkipToSync(client);
         }
 
+        if (asked is { Kind: RequestKind.Bind, Statement: { } statement } && StatementErrors.IsOutdatedPlan(body))
+        {
+            statements.Outdate(statement);
+        }
+
         if (asked.Refusal is { } refusal)
         {
             refusal.Write(replacement);
             return Answer.Replaced;
         }
 
-        return WriteWithClientsName(asked, body, replacement) ? Answer.Replaced : Answer.Pass;
+        return StatementErrors.WriteWithClientsName(asked, body, replacement) ? Answer.Replaced : Answer.Pass;
     }
 
     // The server discards all up to the next Sync, so whatever was noted as done by those requests is undone, newest first.
@@ -372,28 +376,5 @@ internal sealed class Conversation(ServerStatements statements)
         }
 
         return false;
-    }
-
-    // PostgreSQL names the statement that already exists or does not; the client must see its own name for it.
-    private static bool WriteWithClientsName(in PendingRequest request, ReadOnlySpan<byte> body, MessageWriter replacement)
-    {
-        if (request.ClientName is not { } name)
-        {
-            return false;
-        }
-
-        Span<byte> quoted = [(byte)'"', .. request.Statement is { } statement ? statement.ServerName : PreparedStatement.NoSuchName, (byte)'"'];
-        var at = body.IndexOf(quoted);
-        if (at < 0)
-        {
-            return false;
-        }
-
-        replacement.Begin(BackendMessage.ErrorResponse)
-            .Bytes(body[..(at + 1)])
-            .Bytes(Encoding.Latin1.GetBytes(name))
-            .Bytes(body[(at + quoted.Length - 1)..])
-            .End();
-        return true;
     }
 }

@@ -304,10 +304,14 @@ internal sealed partial class RequestTranslator(ClientSession client)
             return;
         }
 
+        if (server.Statements.TakeOutdated(statement))
+        {
+            CloseOnServer(server, statement);
+        }
+
         if (server.Statements.Add(statement) is { } evicted)
         {
-            server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Close, Injected = true, Statement = evicted });
-            server.Requests.Begin(FrontendMessage.Close).Byte((byte)'S').CString(evicted.ServerName).End();
+            CloseOnServer(server, evicted);
         }
 
         server.Conversation.Ask(new PendingRequest
@@ -318,6 +322,12 @@ internal sealed partial class RequestTranslator(ClientSession client)
             ClientName = clientName,
         });
         statement.WriteParse(server.Requests);
+    }
+
+    private static void CloseOnServer(ServerSession server, PreparedStatement statement)
+    {
+        server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Close, Injected = true, Statement = statement });
+        server.Requests.Begin(FrontendMessage.Close).Byte((byte)'S').CString(statement.ServerName).End();
     }
 
     // Another client's unnamed statement must not answer for one that this client does not have.

@@ -9,6 +9,7 @@ internal sealed class ServerStatements(int limit)
 {
     private readonly Dictionary<PreparedStatement, LinkedListNode<PreparedStatement>> _nodes = [];
     private readonly LinkedList<PreparedStatement> _order = new();
+    private readonly HashSet<PreparedStatement> _outdated = [];
 
     /// <summary>How many are prepared.</summary>
     public int Count => _nodes.Count;
@@ -57,11 +58,30 @@ internal sealed class ServerStatements(int limit)
         }
     }
 
+    /// <summary>Notes that a statement's result has another shape than when it was parsed: it has to be closed and parsed anew.</summary>
+    public void Outdate(PreparedStatement statement)
+    {
+        if (Unnamed == statement)
+        {
+            Unnamed = null;
+        }
+
+        if (_nodes.ContainsKey(statement))
+        {
+            Remove(statement);
+            _outdated.Add(statement);
+        }
+    }
+
+    /// <summary>True when the server still has the statement as it was, and it must be closed first.</summary>
+    public bool TakeOutdated(PreparedStatement statement) => _outdated.Remove(statement);
+
     /// <summary>Notes that the server dropped all of them.</summary>
     public void Clear()
     {
         _nodes.Clear();
         _order.Clear();
+        _outdated.Clear();
         Unnamed = null;
     }
 }
