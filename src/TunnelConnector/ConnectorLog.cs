@@ -32,6 +32,9 @@ internal static partial class ConnectorLog
     [LoggerMessage(2008, LogLevel.Critical, "The session with {Ingress} ends by a fault of this program", EventName = "SessionFault")]
     public static partial void SessionFault(this ILogger logger, Exception exception, Uri ingress);
 
+    [LoggerMessage(2009, LogLevel.Warning, "A carrier to {Ingress} was lost: {Reason}; its streams are cut, another one is dialled", EventName = "CarrierLost")]
+    public static partial void CarrierLost(this ILogger logger, Uri ingress, string reason);
+
     [LoggerMessage(2013, LogLevel.Information, "Stream {StreamId} was given up before it began: {Reason}", EventName = "StreamAbandoned")]
     public static partial void StreamAbandoned(this ILogger logger, string streamId, string reason);
 

@@ -45,6 +45,9 @@ internal static partial class IngressLog
     [LoggerMessage(1515, LogLevel.Debug, "A refusal did not reach the connector: {Reason}", EventName = "RefusalNotDelivered")]
     public static partial void RefusalNotDelivered(this ILogger logger, string reason);
 
+    [LoggerMessage(1516, LogLevel.Warning, "A carrier of connector {Connector}, tunnel {Tunnel}, was lost: {Reason}", EventName = "CarrierLost")]
+    public static partial void CarrierLost(this ILogger logger, string connector, string tunnel, string reason);
+
     [LoggerMessage(1520, LogLevel.Information, "Stream {StreamId} opened: tunnel {Tunnel}, service {Service}, token {Token}, from {From}, connector {Connector}, in {OpenMs} ms", EventName = "StreamOpened")]
     public static partial void StreamOpened(
         this ILogger logger, string streamId, string tunnel, string service, string token, string from, string connector, double openMs);

@@ -15,6 +15,9 @@ public static class ProtocolCodec
     /// <summary>The bytes of the end message, which every stream sends.</summary>
     internal static ReadOnlyMemory<byte> EndBytes { get; } = Encode(new End());
 
+    /// <summary>The bytes of the answer to each stream that could be opened.</summary>
+    internal static ReadOnlyMemory<byte> OpenedBytes { get; } = Encode(new Opened());
+
     /// <summary>The bytes of a control message.</summary>
     public static byte[] Encode(ControlMessage message) =>
         JsonSerializer.SerializeToUtf8Bytes(message, ProtocolJson.Default.ControlMessage);

@@ -12,13 +12,16 @@ public static class TunnelProtocol
     /// <summary>The path of data channels.</summary>
     public const string DataPath = "/.tunnel/v1/data";
 
+    /// <summary>The path of a carrier, which many streams share.</summary>
+    public const string CarrierPath = "/.tunnel/v1/carrier";
+
     /// <summary>
     /// On an upgrade request: the caller understands text messages (end, reset) beside the raw bytes. On the answer: so does the ingress.
     /// Without it, a tunnel hostname speaks plain bytes to any WebSocket TCP client.
     /// </summary>
     public const string VersionHeader = "Tunnel-Protocol";
 
-    /// <summary>On a data channel's upgrade: the session that its control channel was registered under.</summary>
+    /// <summary>On the upgrade of a data channel or a carrier: the session that its control channel was registered under.</summary>
     public const string SessionHeader = "Tunnel-Session";
 
     /// <summary>On the answer of a tunnel hostname: the stream's id, so that every program's log names it alike.</summary>
@@ -44,6 +47,9 @@ public static class TunnelProtocol
 
     /// <summary>The most data channels one connector may keep parked at an ingress.</summary>
     public const int MaxParkedChannels = 512;
+
+    /// <summary>The most carriers one connector may keep at an ingress.</summary>
+    public const int MaxCarriers = 16;
 
     /// <summary>How long either end of a control channel waits for the other to finish the registration.</summary>
     public static readonly TimeSpan RegistrationTimeout = TimeSpan.FromSeconds(10);

@@ -14,11 +14,11 @@ internal sealed class ChannelPark(
     WebSocketDialer dialer,
     Uri ingress,
     Registered registration,
-    ChannelServer server,
+    StreamServer server,
     StreamSet<string> streams,
     int parked,
     TimeProvider time,
-    ILogger<ChannelPark> logger) : IAsyncDisposable
+    ILogger<ChannelPark> logger) : IStreamIntake
 {
     private const int MaxIdle = 128;
     private const int MaxDialing = 16;
@@ -37,13 +37,13 @@ internal sealed class ChannelPark(
     private int _failures;
     private volatile bool _draining;
 
-    /// <summary>Fails when something unexpected happened in a channel; the session must end then.</summary>
+    /// <inheritdoc/>
     public Task Fault => _fault.Task;
 
-    /// <summary>Starts dialling.</summary>
+    /// <inheritdoc/>
     public void Start() => TopUp();
 
-    /// <summary>The ingress waits for this many channels beyond those it has.</summary>
+    /// <inheritdoc/>
     public void OnDemand(int channels)
     {
         lock (_gate)
@@ -54,7 +54,7 @@ internal sealed class ChannelPark(
         TopUp();
     }
 
-    /// <summary>Replaces no channel any more; parked ones still serve what the ingress has already asked of them.</summary>
+    /// <inheritdoc/>
     public void Drain()
     {
         lock (_gate)
@@ -63,7 +63,7 @@ internal sealed class ChannelPark(
         }
     }
 
-    /// <summary>Waits, after <see cref="Drain"/>, until the ingress has closed what was parked and the last stream has ended.</summary>
+    /// <inheritdoc/>
     public Task WhenDrainedAsync(CancellationToken cancellationToken)
     {
         lock (_gate)
@@ -121,7 +121,7 @@ internal sealed class ChannelPark(
 
             if (open is not null)
             {
-                await server.ServeAsync(channel!, open, registration.Tunnel, streams, _closed.Token);
+                await server.ServeAsync(new ChannelRequest(channel!, open), registration.Tunnel, streams, _closed.Token);
             }
         }
         catch (OperationCanceledException) when (_closed.IsCancellationRequested)

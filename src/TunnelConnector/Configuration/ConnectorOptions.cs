@@ -21,7 +21,10 @@ internal sealed class ConnectorOptions
     /// <summary>What may be dialled: service name to target. Nothing else ever is.</summary>
     public Dictionary<string, ServiceOptions> Services { get; set; } = [];
 
-    /// <summary>How many data channels stay ready at each ingress.</summary>
+    /// <summary>How many connections to each ingress its streams share; with 0 each stream has a WebSocket of its own.</summary>
+    public int Carriers { get; set; } = 2;
+
+    /// <summary>Without carriers: how many data channels stay ready at each ingress.</summary>
     public int ParkedChannels { get; set; } = 8;
 
     /// <summary>The limit of one connection to a target, in seconds.</summary>

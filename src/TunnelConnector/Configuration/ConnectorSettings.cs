@@ -18,6 +18,8 @@ internal sealed record ConnectorSettings
     /// <summary>Service name to the dialer of its target: the whole of what this connector can reach.</summary>
     public required FrozenDictionary<string, IDialer> Targets { get; init; }
 
+    public required int Carriers { get; init; }
+
     public required int ParkedChannels { get; init; }
 
     public required TimeSpan HalfCloseTimeout { get; init; }
@@ -34,6 +36,7 @@ internal sealed record ConnectorSettings
         Token = options.Token.CreateSource(),
         Trust = SettingChecks.Trust("CaFile", options.CaFile),
         Targets = TargetsOf(options, time),
+        Carriers = SettingChecks.Within("Carriers", options.Carriers, 0, TunnelProtocol.MaxCarriers),
         ParkedChannels = SettingChecks.Within("ParkedChannels", options.ParkedChannels, 1, TunnelProtocol.MaxParkedChannels / 4),
         HalfCloseTimeout = SettingChecks.Seconds("HalfCloseTimeoutSeconds", options.HalfCloseTimeoutSeconds, 1, 86_400),
         Grace = SettingChecks.Seconds("GraceSeconds", options.GraceSeconds, 0, 86_400),

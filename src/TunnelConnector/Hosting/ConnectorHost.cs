@@ -21,7 +21,7 @@ internal sealed class ConnectorHost(Func<ConnectorSettings> load, TimeProvider t
     {
         var settings = new CurrentSettings(load());
         var connectorId = $"{Environment.MachineName}-{Guid.NewGuid().ToString("N")[..8]}";
-        var server = new ChannelServer(settings, time, loggers.CreateLogger<ChannelServer>());
+        var server = new StreamServer(settings, time, loggers.CreateLogger<StreamServer>());
         var links = settings.Value.Ingresses
             .Select(ingress => new IngressLink(ingress, connectorId, settings, server, time, loggers))
             .ToArray();

@@ -5,6 +5,7 @@ using Shared.Streams.Dialing;
 using Shared.Streams.Protocol;
 using Shared.Streams.Relaying;
 using Shared.Streams.WebSockets;
+using TunnelConnector.Carriers;
 using TunnelConnector.Channels;
 using TunnelConnector.Configuration;
 
@@ -15,7 +16,7 @@ namespace TunnelConnector.Ingress;
 /// than it does: whoever loses the control channel cuts them, so that nothing hangs on a dead peer.
 /// </summary>
 internal sealed class ControlSession(
-    Uri ingress, string connectorId, WebSocketDialer dialer, CurrentSettings settings, ChannelServer server, TimeProvider time, ILoggerFactory loggers)
+    Uri ingress, string connectorId, WebSocketDialer dialer, CurrentSettings settings, StreamServer server, TimeProvider time, ILoggerFactory loggers)
 {
     private readonly ILogger<ControlSession> _logger = loggers.CreateLogger<ControlSession>();
     private readonly StreamSet<string> _streams = new();
@@ -39,17 +40,16 @@ internal sealed class ControlSession(
         var (webSocket, _) = await dialer.DialAsync(new Uri(ingress, TunnelProtocol.ControlPath), [], pings: true, cancellationToken);
         using var control = new ControlChannel(webSocket);
         var registered = await RegisterAsync(control, cancellationToken);
-        var park = new ChannelPark(
-            dialer, ingress, registered, server, _streams, settings.Value.ParkedChannels, time, loggers.CreateLogger<ChannelPark>());
+        var intake = CreateIntake(registered);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var announcing = AnnounceChangesAsync(control, ended.Token);
         try
         {
-            _registration = new Registration(control, park);
+            _registration = new Registration(control, intake);
             _logger.Registered(ingress, registered.Tunnel);
             onRegistered();
-            park.Start();
-            return await await Task.WhenAny(ReceiveAsync(control, park, cancellationToken), FaultOf(park));
+            intake.Start();
+            return await await Task.WhenAny(ReceiveAsync(control, intake, cancellationToken), FaultOf(intake));
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -61,7 +61,7 @@ internal sealed class ControlSession(
             _registration = null;
             control.Abort();
             _streams.Abort(static _ => true, new StreamAbort(AbortCode.ConnectionLost, "the connector's session ended"));
-            await park.DisposeAsync();
+            await intake.DisposeAsync();
             await ended.CancelAsync();
             await announcing;
         }
@@ -73,7 +73,7 @@ internal sealed class ControlSession(
     {
         if (_registration is { } registration)
         {
-            registration.Park.Drain();
+            registration.Intake.Drain();
             try
             {
                 await registration.Control.SendAsync(new Drain(), grace);
@@ -84,12 +84,18 @@ internal sealed class ControlSession(
                 return;
             }
 
-            await registration.Park.WhenDrainedAsync(grace);
+            await registration.Intake.WhenDrainedAsync(grace);
         }
     }
 
     /// <summary>The configuration was reloaded: tell the ingress what is served now.</summary>
     public void OnServicesChanged() => _servicesChanged.Set();
+
+    private IStreamIntake CreateIntake(Registered registered) => settings.Value.Carriers > 0
+        ? new CarrierSet(
+            new CarrierDialer(dialer), ingress, registered, server, _streams, settings.Value.Carriers, time, loggers.CreateLogger<CarrierSet>())
+        : new ChannelPark(
+            dialer, ingress, registered, server, _streams, settings.Value.ParkedChannels, time, loggers.CreateLogger<ChannelPark>());
 
     private async Task<Registered> RegisterAsync(ControlChannel control, CancellationToken cancellationToken)
     {
@@ -113,14 +119,14 @@ internal sealed class ControlSession(
         }
     }
 
-    private async Task<string> ReceiveAsync(ControlChannel control, ChannelPark park, CancellationToken cancellationToken)
+    private async Task<string> ReceiveAsync(ControlChannel control, IStreamIntake intake, CancellationToken cancellationToken)
     {
         while (await control.ReceiveAsync(cancellationToken) is { } message)
         {
             switch (message)
             {
                 case Demand demand:
-                    park.OnDemand(demand.Channels);
+                    intake.OnDemand(demand.Channels);
                     break;
                 case ServicesRejected rejected:
                     foreach (var service in rejected.Rejected)
@@ -130,7 +136,7 @@ internal sealed class ControlSession(
 
                     break;
                 case Drain:
-                    park.Drain();
+                    intake.Drain();
                     _logger.IngressDraining(ingress);
                     _ingressDrains.TrySetResult();
                     break;
@@ -160,11 +166,11 @@ internal sealed class ControlSession(
 
     private List<string> ServiceNames() => [.. settings.Value.Targets.Keys.Order(StringComparer.Ordinal)];
 
-    private static async Task<string> FaultOf(ChannelPark park)
+    private static async Task<string> FaultOf(IStreamIntake intake)
     {
-        await park.Fault;
+        await intake.Fault;
         return "";
     }
 
-    private sealed record Registration(ControlChannel Control, ChannelPark Park);
+    private sealed record Registration(ControlChannel Control, IStreamIntake Intake);
 }

@@ -10,7 +10,7 @@ namespace TunnelConnector.Ingress;
 /// next session starts while the old one still carries its streams: behind one name there may be another ingress.
 /// </summary>
 internal sealed class IngressLink(
-    Uri ingress, string connectorId, CurrentSettings settings, ChannelServer server, TimeProvider time, ILoggerFactory loggers)
+    Uri ingress, string connectorId, CurrentSettings settings, StreamServer server, TimeProvider time, ILoggerFactory loggers)
 {
     private readonly ILogger<IngressLink> _logger = loggers.CreateLogger<IngressLink>();
     private readonly Backoff _backoff = new(time, Random.Shared);

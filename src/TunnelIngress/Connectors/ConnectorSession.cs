@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using Shared.Streams;
 using Shared.Streams.Dialing;
+using Shared.Streams.Multiplexing;
 using Shared.Streams.Protocol;
 using Shared.Streams.WebSockets;
 
@@ -20,14 +21,15 @@ internal enum SessionState
 }
 
 /// <summary>
-/// One registered connector replica: its parked data channels and those who wait for one. All members may be called concurrently;
+/// One registered connector replica: its carriers or parked data channels, and those who wait for one. All members may be called concurrently;
 /// the lock is held only while a channel changes hands, never while bytes flow.
 /// </summary>
 internal sealed class ConnectorSession(string id, string tunnel, string connector, string tokenId, ControlChannel control)
 {
     private readonly Lock _gate = new();
     private readonly Queue<ParkedChannel> _parked = new();
-    private readonly Queue<TaskCompletionSource<ParkedChannel>> _waiting = new();
+    private readonly List<Multiplexer> _carriers = [];
+    private readonly Queue<TaskCompletionSource<IServiceChannel>> _waiting = new();
     private readonly Signal _demand = new();
     private volatile FrozenSet<string> _services = FrozenSet<string>.Empty;
     private SessionState _state = SessionState.Active;
@@ -109,6 +111,36 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
         }
     }
 
+    /// <summary>A new carrier has arrived: everybody who waits gets a place on it.</summary>
+    /// <returns>False when the session takes no carriers (any more); the caller closes it.</returns>
+    public bool TryJoin(Multiplexer carrier)
+    {
+        lock (_gate)
+        {
+            if (_state != SessionState.Active || _carriers.Count >= TunnelProtocol.MaxCarriers)
+            {
+                return false;
+            }
+
+            _carriers.Add(carrier);
+            while (_waiting.TryDequeue(out var waiter))
+            {
+                waiter.TrySetResult(new CarrierChannel(carrier));
+            }
+
+            return true;
+        }
+    }
+
+    /// <summary>A carrier is gone.</summary>
+    public void Leave(Multiplexer carrier)
+    {
+        lock (_gate)
+        {
+            _carriers.Remove(carrier);
+        }
+    }
+
     /// <summary>
     /// A channel's connection is gone: it is parked no longer. One that was taken is its taker's to release, because what it received
     /// before may not have been read yet.
@@ -130,12 +162,15 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
         channel.Release();
     }
 
-    /// <summary>A parked channel, or the next one that arrives; waiting for one tells the connector that more are needed.</summary>
+    /// <summary>
+    /// A place on the carrier with the fewest streams, or a parked channel, or the next that arrives; waiting for one tells the connector
+    /// that more are needed.
+    /// </summary>
     /// <exception cref="DialException">The session ended (hop connector, code offline).</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    public async ValueTask<ParkedChannel> TakeAsync(CancellationToken cancellationToken)
+    public async ValueTask<IServiceChannel> TakeAsync(CancellationToken cancellationToken)
     {
-        TaskCompletionSource<ParkedChannel> waiter;
+        TaskCompletionSource<IServiceChannel> waiter;
         lock (_gate)
         {
             if (_state != SessionState.Active)
@@ -143,12 +178,17 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
                 throw Offline();
             }
 
+            if (_carriers.Where(static carrier => carrier.TakesStreams).MinBy(static carrier => carrier.StreamCount) is { } carrier)
+            {
+                return new CarrierChannel(carrier);
+            }
+
             if (_parked.TryDequeue(out var parked))
             {
                 return parked;
             }
 
-            waiter = new TaskCompletionSource<ParkedChannel>(TaskCreationOptions.RunContinuationsAsynchronously);
+            waiter = new TaskCompletionSource<IServiceChannel>(TaskCreationOptions.RunContinuationsAsynchronously);
             _waiting.Enqueue(waiter);
         }
 
@@ -168,7 +208,7 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
         }
     }
 
-    /// <summary>Out of rotation: parked channels are closed, waiters go elsewhere, running streams go on.</summary>
+    /// <summary>Out of rotation: parked channels and idle carriers are closed, waiters go elsewhere, running streams go on.</summary>
     public void Drain() => MoveTo(SessionState.Draining);
 
     /// <summary>The control channel is gone. Running streams are the caller's to cut.</summary>
@@ -177,7 +217,8 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
     private void MoveTo(SessionState state)
     {
         ParkedChannel[] parked;
-        TaskCompletionSource<ParkedChannel>[] waiting;
+        Multiplexer[] carriers;
+        TaskCompletionSource<IServiceChannel>[] waiting;
         lock (_gate)
         {
             if (state <= _state)
@@ -186,7 +227,7 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
             }
 
             _state = state;
-            (parked, waiting) = ([.. _parked], [.. _waiting]);
+            (parked, carriers, waiting) = ([.. _parked], [.. _carriers], [.. _waiting]);
             _parked.Clear();
             _waiting.Clear();
         }
@@ -194,6 +235,18 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
         foreach (var channel in parked)
         {
             channel.Release();
+        }
+
+        foreach (var carrier in carriers)
+        {
+            if (state == SessionState.Draining)
+            {
+                carrier.Drain();
+            }
+            else
+            {
+                carrier.Abort(new StreamAbort(AbortCode.ConnectionLost, "the connector's session ended"));
+            }
         }
 
         foreach (var waiter in waiting)

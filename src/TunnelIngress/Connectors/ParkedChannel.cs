@@ -1,3 +1,5 @@
+using Shared.Streams;
+using Shared.Streams.Protocol;
 using Shared.Streams.WebSockets;
 
 namespace TunnelIngress.Connectors;
@@ -6,16 +8,24 @@ namespace TunnelIngress.Connectors;
 /// A data channel at the ingress from its upgrade to the end of its stream. The upgrade request stays open until <see cref="Done"/>,
 /// because the web server takes the WebSocket down when its request ends.
 /// </summary>
-internal sealed class ParkedChannel(DataChannel channel)
+internal sealed class ParkedChannel(DataChannel channel) : IServiceChannel
 {
     private readonly TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    public DataChannel Channel => channel;
 
     /// <summary>Completes when nobody uses the channel any more.</summary>
     public Task Done => _done.Task;
 
-    /// <summary>Nobody uses the channel any more.</summary>
+    /// <inheritdoc/>
+    public async Task<ChannelMessage?> AskAsync(Open open, CancellationToken cancellationToken)
+    {
+        await channel.SendAsync(open, cancellationToken);
+        return await channel.ReceiveAsync(cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public DuplexStream ToStream() => channel.ToStream();
+
+    /// <inheritdoc/>
     public void Release()
     {
         channel.Abort();

@@ -69,6 +69,7 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         .AddSingleton<AccessCheck>()
         .AddSingleton<ConnectorRegistry>()
         .AddSingleton<ControlEndpoint>()
+        .AddSingleton<CarrierEndpoint>()
         .AddSingleton<DataEndpoint>()
         .AddSingleton<StreamSet<StreamInfo>>()
         .AddSingleton<StreamGate>()

@@ -15,7 +15,7 @@ namespace TunnelIngress.Hosting;
 
 /// <summary>
 /// Kestrel with the public and the management addresses, and the one switch between what a request can be for:
-/// management address → <see cref="ManagementEndpoint"/>; connector paths → <see cref="ControlEndpoint"/>, <see cref="DataEndpoint"/>;
+/// management address → <see cref="ManagementEndpoint"/>; connector paths → <see cref="ControlEndpoint"/>, <see cref="CarrierEndpoint"/>, <see cref="DataEndpoint"/>;
 /// everything else is a tunnel hostname → <see cref="HostnameEndpoint"/>.
 /// </summary>
 internal static class WebServer
@@ -42,6 +42,7 @@ internal static class WebServer
     {
         var management = services.GetRequiredService<ManagementEndpoint>();
         var control = services.GetRequiredService<ControlEndpoint>();
+        var carrier = services.GetRequiredService<CarrierEndpoint>();
         var data = services.GetRequiredService<DataEndpoint>();
         var hostname = services.GetRequiredService<HostnameEndpoint>();
         return context => context.Features.Get<ManagementConnectionFeature>() is not null
@@ -49,6 +50,7 @@ internal static class WebServer
             : context.Request.Path.Value switch
             {
                 TunnelProtocol.ControlPath => control.HandleAsync(context),
+                TunnelProtocol.CarrierPath => carrier.HandleAsync(context),
                 TunnelProtocol.DataPath => data.HandleAsync(context),
                 _ => hostname.HandleAsync(context),
             };

@@ -1,14 +1,14 @@
-using Shared.Streams.WebSockets;
+using Shared.Streams;
 using TunnelIngress.Connectors;
 
 namespace TunnelIngress.Streams;
 
 /// <summary>An open stream to a service's target, and what it holds at the ingress. Dispose when its relay has ended.</summary>
-internal sealed class ServiceStream(ChannelStream stream, ParkedChannel channel, ConnectorSession session, ConnectorSession.LoadLease load)
+internal sealed class ServiceStream(DuplexStream stream, IServiceChannel channel, ConnectorSession session, ConnectorSession.LoadLease load)
     : IAsyncDisposable
 {
     /// <summary>The bytes.</summary>
-    public ChannelStream Stream => stream;
+    public DuplexStream Stream => stream;
 
     /// <summary>The replica that carries it.</summary>
     public ConnectorSession Session => session;

@@ -1,6 +1,6 @@
+using Shared.Streams;
 using Shared.Streams.Dialing;
 using Shared.Streams.Protocol;
-using Shared.Streams.WebSockets;
 using TunnelIngress.Connectors;
 
 namespace TunnelIngress.Streams;
@@ -60,17 +60,16 @@ internal sealed class StreamBroker(ConnectorRegistry registry, TimeProvider time
     }
 
     /// <summary>Null when the channel was lost before its connector answered.</summary>
-    private static async Task<(ChannelStream Stream, ParkedChannel Channel)?> TryOpenAsync(
+    private static async Task<(DuplexStream Stream, IServiceChannel Channel)?> TryOpenAsync(
         ConnectorSession session, string service, string streamId, CancellationToken cancellationToken)
     {
-        var parked = await session.TakeAsync(cancellationToken);
+        var channel = await session.TakeAsync(cancellationToken);
         try
         {
-            await parked.Channel.SendAsync(new Open(streamId, service), cancellationToken);
-            switch (await parked.Channel.ReceiveAsync(cancellationToken))
+            switch (await channel.AskAsync(new Open(streamId, service), cancellationToken))
             {
                 case Opened:
-                    return (parked.Channel.ToStream(), parked);
+                    return (channel.ToStream(), channel);
                 case Refused refused:
                     throw new DialException(Hop.Target, ProtocolCodec.OneLine(refused.Code), ProtocolCodec.OneLine(refused.Message));
                 case null:
@@ -81,12 +80,12 @@ internal sealed class StreamBroker(ConnectorRegistry registry, TimeProvider time
         }
         catch (ProtocolException exception)
         {
-            parked.Release();
+            channel.Release();
             throw new DialException(Hop.Connector, "protocol-error", $"Connector {session.Connector} broke the protocol: {exception.Message}.", exception);
         }
         catch (DialException)
         {
-            parked.Release();
+            channel.Release();
             throw;
         }
         catch (IOException)
@@ -95,11 +94,11 @@ internal sealed class StreamBroker(ConnectorRegistry registry, TimeProvider time
         }
         catch
         {
-            parked.Release();
+            channel.Release();
             throw;
         }
 
-        parked.Release();
+        channel.Release();
         return null;
     }
 

@@ -3,22 +3,21 @@ using Shared.Streams;
 using Shared.Streams.Dialing;
 using Shared.Streams.Protocol;
 using Shared.Streams.Relaying;
-using Shared.Streams.WebSockets;
 using TunnelConnector.Configuration;
 
 namespace TunnelConnector.Channels;
 
 /// <summary>
-/// Serves one data channel that was asked to open: dials the target that this connector's own configuration names, answers, relays.
+/// Serves one stream that the ingress asked for: dials the target that this connector's own configuration names, answers, relays.
 /// Previous stop of a byte: the ingress's relay. Next stop: the target. Safe for concurrent use.
 /// </summary>
-internal sealed class ChannelServer(CurrentSettings settings, TimeProvider time, ILogger<ChannelServer> logger)
+internal sealed class StreamServer(CurrentSettings settings, TimeProvider time, ILogger<StreamServer> logger)
 {
     /// <summary>Serves the stream to its end. Expected failures are answered and logged, not thrown.</summary>
-    /// <exception cref="IOException">The channel was lost before the stream began.</exception>
-    public async Task ServeAsync(
-        DataChannel channel, Open open, string tunnel, StreamSet<string> streams, CancellationToken cancellationToken)
+    /// <exception cref="IOException">The ingress was lost before the stream began.</exception>
+    public async Task ServeAsync(IStreamRequest request, string tunnel, StreamSet<string> streams, CancellationToken cancellationToken)
     {
+        var open = request.Open;
         var stream = new StreamName(ProtocolCodec.OneLine(open.Stream), tunnel, ProtocolCodec.OneLine(open.Service));
         DuplexStream target;
         try
@@ -28,13 +27,14 @@ internal sealed class ChannelServer(CurrentSettings settings, TimeProvider time,
         catch (DialException exception)
         {
             logger.StreamRefused(stream.Id, tunnel, stream.Service, Hop.Target.ToWire(), exception.Code, exception.Message);
-            await channel.SendAsync(new Refused(exception.Code, WithoutAddress(stream.Service, exception)), cancellationToken);
+            await request.RefuseAsync(new Refused(exception.Code, WithoutAddress(stream.Service, exception)), cancellationToken);
             return;
         }
 
+        DuplexStream application;
         try
         {
-            await channel.SendAsync(new Opened(), cancellationToken);
+            application = await request.AcceptAsync(cancellationToken);
         }
         catch
         {
@@ -43,7 +43,7 @@ internal sealed class ChannelServer(CurrentSettings settings, TimeProvider time,
             throw;
         }
 
-        await RelayAsync(channel.ToStream(), target, stream, streams);
+        await RelayAsync(application, target, stream, streams);
     }
 
     private ValueTask<DuplexStream> DialAsync(string service, CancellationToken cancellationToken) =>
@@ -51,7 +51,7 @@ internal sealed class ChannelServer(CurrentSettings settings, TimeProvider time,
             ? dialer.DialAsync(cancellationToken)
             : throw new DialException(Hop.Target, "not-configured", "This connector's configuration has no such service.");
 
-    private async Task RelayAsync(ChannelStream application, DuplexStream target, StreamName stream, StreamSet<string> streams)
+    private async Task RelayAsync(DuplexStream application, DuplexStream target, StreamName stream, StreamSet<string> streams)
     {
         var start = time.GetTimestamp();
         using var entry = streams.Add(stream.Id, application, target);

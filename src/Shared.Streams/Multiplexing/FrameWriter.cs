@@ -1,0 +1,240 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using Shared.Streams.Protocol;
+
+namespace Shared.Streams.Multiplexing;
+
+/// <summary>
+/// The one writer of a carrier. Frames are copied into a batch; whoever adds to an empty one sends it, at once and on his own thread,
+/// and what others add meanwhile goes out together as the next. So a lone frame never waits, and under load many share a TLS record and
+/// a system call. Any number of callers; the lock is held for a copy of at most one frame.
+/// </summary>
+/// <remarks>Previous stop of a byte: <see cref="MultiplexedStream"/>. Next stop: the carrier's own stream.</remarks>
+internal sealed class FrameWriter(DuplexStream carrier)
+{
+    private const int FirstBatch = 4 * 1024;
+
+    /// <summary>Payload waits while so many bytes are to be sent.</summary>
+    private const int MaxBatch = 256 * 1024;
+
+    /// <summary>What is no payload never waits; a peer that takes none of it for so long is no peer.</summary>
+    private const int MaxBacklog = 2 * 1024 * 1024;
+
+    /// <summary>So many batches in a row are sent by one caller; then the thread pool goes on.</summary>
+    private const int MaxInlineBatches = 8;
+
+    private readonly Lock _gate = new();
+    private readonly Queue<InlineSignal> _waiting = new();
+    private readonly InlineSignal _ready = new(inline: true);
+    private byte[] _batch = [];
+    private int _count;
+    private bool _sending;
+    private bool _completed;
+    private bool _closed;
+
+    /// <summary>
+    /// Adds a frame with payload, unless the batch is full: then <paramref name="room"/> is set when it is worth trying again.
+    /// </summary>
+    /// <param name="stream">The stream.</param>
+    /// <param name="payload">1 byte to <see cref="TunnelProtocol.MaxPayload"/>.</param>
+    /// <param name="room">The caller's signal.</param>
+    /// <param name="flush">False when the caller calls <see cref="Flush"/> soon.</param>
+    public bool TryWriteData(uint stream, ReadOnlySpan<byte> payload, InlineSignal room, bool flush)
+    {
+        lock (_gate)
+        {
+            if (_count >= MaxBatch && !_closed)
+            {
+                _waiting.Enqueue(room);
+                return false;
+            }
+
+            Add(new FrameHeader(stream, FrameType.Data, payload.Length), payload);
+        }
+
+        if (flush)
+        {
+            Flush();
+        }
+
+        return true;
+    }
+
+    /// <summary>Adds a frame about a stream.</summary>
+    /// <exception cref="IOException">The peer takes nothing.</exception>
+    public void WriteMessage(uint stream, ReadOnlySpan<byte> message, bool flush) =>
+        Write(new FrameHeader(stream, FrameType.Message, message.Length), message, flush);
+
+    /// <summary>Grants credit to the sender of a stream.</summary>
+    /// <inheritdoc cref="WriteMessage" path="/exception"/>
+    public void WriteCredit(uint stream, int credit, bool flush)
+    {
+        Span<byte> body = stackalloc byte[FrameHeader.CreditLength];
+        BinaryPrimitives.WriteInt32BigEndian(body, credit);
+        Write(new FrameHeader(stream, FrameType.Credit, body.Length), body, flush);
+    }
+
+    /// <summary>Sends a ping or a pong.</summary>
+    /// <inheritdoc cref="WriteMessage" path="/exception"/>
+    public void WritePing(FrameType type, ReadOnlySpan<byte> body, bool flush) => Write(new FrameHeader(0, type, body.Length), body, flush);
+
+    /// <summary>Sends what was added without a flush.</summary>
+    public void Flush()
+    {
+        lock (_gate)
+        {
+            if (_sending || _count == 0 || _closed)
+            {
+                return;
+            }
+
+            _sending = true;
+        }
+
+        _ready.Set();
+    }
+
+    /// <summary>Sends batches until <see cref="Complete"/> or <see cref="Close"/>. Called once.</summary>
+    /// <exception cref="StreamAbortedException">The carrier broke.</exception>
+    public async Task RunAsync()
+    {
+        await _ready.WaitAsync();
+        for (var inARow = 0; ;)
+        {
+            if (Take() is not { } batch)
+            {
+                if (_closed || _completed)
+                {
+                    return;
+                }
+
+                await _ready.WaitAsync();
+                inARow = 0;
+                continue;
+            }
+
+            try
+            {
+                var writing = carrier.WriteAsync(batch);
+                inARow = writing.IsCompleted ? inARow + 1 : 0;
+                await writing;
+            }
+            finally
+            {
+                ArrayPool<byte>.Shared.Return(batch.Array!);
+            }
+
+            if (inARow >= MaxInlineBatches)
+            {
+                await Task.Yield();
+                inARow = 0;
+            }
+        }
+    }
+
+    /// <summary>Ends <see cref="RunAsync"/> when everything is sent.</summary>
+    public void Complete()
+    {
+        lock (_gate)
+        {
+            _completed = true;
+        }
+
+        _ready.Set();
+    }
+
+    /// <summary>Nothing is sent any more; whoever waits is woken and finds his stream aborted. What comes later is thrown away.</summary>
+    public void Close()
+    {
+        lock (_gate)
+        {
+            _closed = true;
+            _sending = true;
+            WakeWaiting();
+        }
+
+        _ready.Set();
+    }
+
+    private void Write(FrameHeader header, ReadOnlySpan<byte> body, bool flush)
+    {
+        lock (_gate)
+        {
+            if (_count > MaxBacklog)
+            {
+                throw new IOException("the peer takes nothing");
+            }
+
+            Add(header, body);
+        }
+
+        if (flush)
+        {
+            Flush();
+        }
+    }
+
+    private void Add(FrameHeader header, ReadOnlySpan<byte> body)
+    {
+        if (_closed)
+        {
+            return;
+        }
+
+        var needed = _count + FrameHeader.Size + body.Length;
+        if (needed > _batch.Length)
+        {
+            Grow(needed);
+        }
+
+        header.Write(_batch.AsSpan(_count));
+        body.CopyTo(_batch.AsSpan(_count + FrameHeader.Size));
+        _count = needed;
+    }
+
+    private void Grow(int needed)
+    {
+        var larger = ArrayPool<byte>.Shared.Rent(Math.Max(FirstBatch, Math.Max(needed, _batch.Length * 2)));
+        _batch.AsSpan(0, _count).CopyTo(larger);
+        GiveBack();
+        _batch = larger;
+    }
+
+    private void GiveBack()
+    {
+        if (_batch.Length > 0)
+        {
+            ArrayPool<byte>.Shared.Return(_batch);
+            _batch = [];
+        }
+    }
+
+    /// <summary>Takes the batch for sending; without one, the next caller sends.</summary>
+    private ArraySegment<byte>? Take()
+    {
+        lock (_gate)
+        {
+            if (_closed || _count == 0)
+            {
+                _sending = _closed;
+                _count = 0;
+                GiveBack();
+                return null;
+            }
+
+            var taken = new ArraySegment<byte>(_batch, 0, _count);
+            (_batch, _count) = ([], 0);
+            WakeWaiting();
+            return taken;
+        }
+    }
+
+    // These waiters go on in the thread pool, so nobody else's code runs under the lock.
+    private void WakeWaiting()
+    {
+        while (_waiting.TryDequeue(out var waiter))
+        {
+            waiter.Set();
+        }
+    }
+}

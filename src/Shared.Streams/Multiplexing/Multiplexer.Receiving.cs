@@ -1,0 +1,241 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using Shared.Streams.Protocol;
+
+namespace Shared.Streams.Multiplexing;
+
+/// <content>The receiving loop: bytes of the carrier to frames to streams; pings and how long a silent peer is believed in.</content>
+public sealed partial class Multiplexer
+{
+    private const int BufferSize = 64 * 1024;
+
+    private static readonly TimeSpan PingInterval = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan SilenceTimeout = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1);
+
+    private int _receivingThread;
+    private long _lastReceived;
+    private long _roundTripTicks;
+
+    /// <summary>The stream and the number of bytes that are still to come of a frame with payload that has begun.</summary>
+    private (MultiplexedStream? Stream, int Left) _data;
+
+    /// <summary>True on the thread that now hands out what has arrived; it sends once afterwards, for all that was written meanwhile.</summary>
+    internal bool IsReceiving => Volatile.Read(ref _receivingThread) == Environment.CurrentManagedThreadId;
+
+    /// <summary>The time that a ping took there and back; zero before the first.</summary>
+    internal TimeSpan RoundTrip => new(Volatile.Read(ref _roundTripTicks));
+
+    private async Task ReceiveAsync()
+    {
+        byte[]? buffer = null;
+        var (start, end) = (0, 0);
+        try
+        {
+            while (true)
+            {
+                if (buffer is null)
+                {
+                    await _carrier.ReadAsync(Memory<byte>.Empty);
+                    buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
+                }
+
+                var count = await _carrier.ReadAsync(buffer.AsMemory(end));
+                if (count == 0)
+                {
+                    return;
+                }
+
+                var now = _time.GetTimestamp();
+                var wasQuiet = _time.GetElapsedTime(_lastReceived, now) > Quiet;
+                Volatile.Write(ref _lastReceived, now);
+                end += count;
+                Volatile.Write(ref _receivingThread, Environment.CurrentManagedThreadId);
+                start += HandOut(buffer.AsMemory(start..end));
+                Volatile.Write(ref _receivingThread, 0);
+                Writer.Flush();
+                buffer.AsSpan(start..end).CopyTo(buffer);
+                (start, end) = (0, end - start);
+
+                // A busy carrier reads into the buffer it has; one that hardly says anything waits without.
+                if (wasQuiet && end == 0)
+                {
+                    ArrayPool<byte>.Shared.Return(buffer);
+                    buffer = null;
+                }
+            }
+        }
+        finally
+        {
+            if (buffer is not null)
+            {
+                ArrayPool<byte>.Shared.Return(buffer);
+            }
+        }
+    }
+
+    /// <summary>Hands out whole frames, and payload as it comes.</summary>
+    /// <returns>How many bytes are done with; the rest is the beginning of a frame.</returns>
+    private int HandOut(ReadOnlyMemory<byte> bytes)
+    {
+        var all = bytes.Length;
+        while (true)
+        {
+            if (_data.Left > 0)
+            {
+                var part = bytes[..Math.Min(bytes.Length, _data.Left)];
+                bytes = bytes[part.Length..];
+                _data.Left -= part.Length;
+                if (!part.IsEmpty)
+                {
+                    _data.Stream?.OnData(part);
+                }
+            }
+
+            if (bytes.Length < FrameHeader.Size)
+            {
+                return all - bytes.Length;
+            }
+
+            var header = FrameHeader.Read(bytes.Span);
+            if (header.Type == FrameType.Data)
+            {
+                bytes = bytes[FrameHeader.Size..];
+                _data = (Find(header.Stream), header.Length);
+                continue;
+            }
+
+            if (bytes.Length < FrameHeader.Size + header.Length)
+            {
+                return all - bytes.Length;
+            }
+
+            OnFrame(header, bytes.Span.Slice(FrameHeader.Size, header.Length));
+            bytes = bytes[(FrameHeader.Size + header.Length)..];
+        }
+    }
+
+    private void OnFrame(FrameHeader header, ReadOnlySpan<byte> body)
+    {
+        switch (header.Type)
+        {
+            case FrameType.Credit:
+                Find(header.Stream)?.OnCredit(BinaryPrimitives.ReadUInt32BigEndian(body));
+                break;
+            case FrameType.Ping:
+                Writer.WritePing(FrameType.Pong, body, flush: false);
+                break;
+            case FrameType.Pong:
+                OnPong(BinaryPrimitives.ReadInt64BigEndian(body));
+                break;
+            default:
+                OnMessage(header.Stream, ProtocolCodec.DecodeChannel(body));
+                break;
+        }
+    }
+
+    private void OnMessage(uint id, ChannelMessage message)
+    {
+        if (message is Open open)
+        {
+            OnOpen(id, open);
+            return;
+        }
+
+        var stream = Find(id);
+        switch (message)
+        {
+            case Opened or Refused when _accept is null:
+                stream?.OnAnswer(message);
+                break;
+            case End:
+                stream?.OnEnd();
+                break;
+            case Reset reset:
+                stream?.OnReset(new StreamAbort(AbortCodes.FromWire(reset.Code), ProtocolCodec.OneLine(reset.Message)));
+                break;
+            default:
+                throw new ProtocolException($"{message.GetType().Name} from this end of a carrier");
+        }
+    }
+
+    private void OnOpen(uint id, Open open)
+    {
+        if (_accept is null || id <= _lastId)
+        {
+            throw new ProtocolException($"open of stream {id}");
+        }
+
+        _lastId = id;
+        var stream = new MultiplexedStream(this, id, _time);
+        if (StreamCount >= MaxStreams)
+        {
+            Send(id, ProtocolCodec.Encode(new Refused("limited", "The carrier has its limit of streams.")));
+            return;
+        }
+
+        Remember(stream);
+        _accept(new IncomingStream(stream, this, open));
+    }
+
+    /// <summary>The stream of a number; null when it has ended here, and the peer could not know that yet.</summary>
+    /// <exception cref="ProtocolException">There never was such a stream.</exception>
+    private MultiplexedStream? Find(uint id)
+    {
+        if (_streams.TryGetValue(id, out var stream))
+        {
+            return stream;
+        }
+
+        // Numbers are used once and in order.
+        return id <= Volatile.Read(ref _lastId) ? null : throw new ProtocolException($"a frame of stream {id}, which was never opened");
+    }
+
+    private void Remember(MultiplexedStream stream)
+    {
+        _streams[stream.Id] = stream;
+        Interlocked.Increment(ref _count);
+    }
+
+    private void LoseStreams(StreamAbort reason)
+    {
+        lock (_opening)
+        {
+            _lost = reason;
+        }
+
+        foreach (var stream in _streams.Values)
+        {
+            stream.OnLost(reason, null);
+        }
+    }
+
+    private async Task PingAsync(CancellationToken ended)
+    {
+        using var timer = new PeriodicTimer(PingInterval, _time);
+        var body = new byte[FrameHeader.PingLength];
+        do
+        {
+            if (_time.GetElapsedTime(Volatile.Read(ref _lastReceived)) > SilenceTimeout)
+            {
+                throw new IOException("the peer is silent");
+            }
+
+            BinaryPrimitives.WriteInt64BigEndian(body, _time.GetTimestamp());
+            Writer.WritePing(FrameType.Ping, body, flush: true);
+        }
+        while (await timer.WaitForNextTickAsync(ended));
+    }
+
+    // Rather the shortest of the last few: waiting in queues is no distance.
+    private void OnPong(long sent)
+    {
+        var now = _time.GetTimestamp();
+        if (sent > 0 && sent <= now)
+        {
+            var sample = _time.GetElapsedTime(sent, now).Ticks;
+            var last = Volatile.Read(ref _roundTripTicks);
+            Volatile.Write(ref _roundTripTicks, last == 0 ? sample : Math.Min(sample, last * 2));
+        }
+    }
+}

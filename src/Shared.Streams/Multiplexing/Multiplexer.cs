@@ -1,0 +1,191 @@
+using System.Collections.Concurrent;
+using Shared.Streams.Protocol;
+
+namespace Shared.Streams.Multiplexing;
+
+/// <summary>
+/// Many streams over one carrier, which may be any stream: TLS, a WebSocket. One end opens streams, the other accepts them.
+/// docs/protocol.md section 5. All members may be called concurrently, <see cref="RunAsync"/> once.
+/// </summary>
+/// <remarks>
+/// No stream can stall another one: the receiving loop never waits for a stream, because what a stream may send is bounded by its
+/// credit, and a stream's sender without credit leaves the carrier to the others.
+/// </remarks>
+public sealed partial class Multiplexer
+{
+    /// <summary>The most streams one carrier takes at a time.</summary>
+    public const int MaxStreams = 32 * 1024;
+
+    private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(2);
+
+    private readonly DuplexStream _carrier;
+    private readonly TimeProvider _time;
+    private readonly Action<IncomingStream>? _accept;
+    private readonly ConcurrentDictionary<uint, MultiplexedStream> _streams = new();
+    private readonly Lock _opening = new();
+    private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private StreamAbort? _lost;
+    private bool _draining;
+    private uint _lastId;
+    private int _count;
+
+    /// <summary>Takes over a carrier.</summary>
+    /// <param name="carrier">The stream underneath.</param>
+    /// <param name="time">The clock of pings and windows.</param>
+    /// <param name="accept">
+    /// Takes a stream that the peer asks for, and must not block: the carrier's other streams wait. Null at the end that opens streams.
+    /// </param>
+    public Multiplexer(DuplexStream carrier, TimeProvider time, Action<IncomingStream>? accept = null)
+    {
+        (_carrier, _time, _accept) = (carrier, time, accept);
+        Writer = new FrameWriter(carrier);
+        _lastReceived = time.GetTimestamp();
+    }
+
+    /// <summary>How many streams there are now.</summary>
+    public int StreamCount => Volatile.Read(ref _count);
+
+    /// <summary>False once the carrier is lost or drains, or while it is full.</summary>
+    public bool TakesStreams => !Volatile.Read(ref _draining) && _lastId < uint.MaxValue && StreamCount < MaxStreams;
+
+    internal FrameWriter Writer { get; }
+
+    /// <summary>
+    /// Opens a stream without waiting: it may be written to at once, <see cref="MultiplexedStream.Answer"/> tells whether it was taken.
+    /// </summary>
+    /// <exception cref="IOException">The carrier is lost or full.</exception>
+    public MultiplexedStream Open(Open open)
+    {
+        var message = ProtocolCodec.Encode(open);
+        MultiplexedStream stream;
+
+        // Numbers must be on the wire in their order.
+        lock (_opening)
+        {
+            if (_lost is { } reason)
+            {
+                throw new StreamAbortedException(reason, byPeer: true);
+            }
+
+            if (!TakesStreams)
+            {
+                throw new IOException("the carrier takes no more streams");
+            }
+
+            stream = new MultiplexedStream(this, ++_lastId, _time);
+            Remember(stream);
+            Writer.WriteMessage(stream.Id, message, flush: false);
+        }
+
+        Writer.Flush();
+        return stream;
+    }
+
+    /// <summary>
+    /// Carries until the carrier ends, breaks or is aborted; then every stream is aborted with connection-lost. Returns without an
+    /// exception when either end has ended the carrier in order, which is after <see cref="Drain"/>.
+    /// </summary>
+    /// <exception cref="IOException">The carrier broke, or the peer broke the protocol.</exception>
+    public async Task RunAsync()
+    {
+        using var ended = new CancellationTokenSource();
+        var (receiving, sending) = (ReceiveAsync(), Writer.RunAsync());
+        Task[] loops = [receiving, sending, PingAsync(ended.Token), _drained.Task];
+        var lost = new StreamAbort(AbortCode.ConnectionLost, "the connection was lost");
+        try
+        {
+            await await Task.WhenAny(loops);
+            await EndInOrderAsync(receiving, sending);
+        }
+        catch (Exception exception)
+        {
+            Volatile.Write(ref _draining, true);
+            _carrier.Abort(exception is ProtocolException ? new StreamAbort(AbortCode.ProtocolError, exception.Message) : lost);
+            throw;
+        }
+        finally
+        {
+            Writer.Close();
+            LoseStreams(lost);
+            await _carrier.DisposeAsync();
+            _drained.TrySetResult();
+            await ended.CancelAsync();
+            await Task.WhenAll(loops).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        }
+    }
+
+    /// <summary>Takes no new streams, and ends the carrier in order when the last one has ended.</summary>
+    public void Drain()
+    {
+        lock (_opening)
+        {
+            _draining = true;
+        }
+
+        EndWhenDrained();
+    }
+
+    /// <summary>Cuts the carrier and with it all of its streams.</summary>
+    public void Abort(StreamAbort reason) => _carrier.Abort(reason);
+
+    /// <summary>Sends a message about a stream.</summary>
+    internal void Send(uint stream, ReadOnlySpan<byte> message)
+    {
+        try
+        {
+            Writer.WriteMessage(stream, message, !IsReceiving);
+        }
+        catch (IOException exception)
+        {
+            Abort(new StreamAbort(AbortCode.Timeout, exception.Message));
+        }
+    }
+
+    /// <summary>Grants credit to the sender of a stream.</summary>
+    internal void SendCredit(uint stream, int credit)
+    {
+        try
+        {
+            Writer.WriteCredit(stream, credit, !IsReceiving);
+        }
+        catch (IOException exception)
+        {
+            Abort(new StreamAbort(AbortCode.Timeout, exception.Message));
+        }
+    }
+
+    /// <summary>The stream has ended.</summary>
+    internal void Forget(MultiplexedStream stream)
+    {
+        if (_streams.TryRemove(stream.Id, out _))
+        {
+            Interlocked.Decrement(ref _count);
+            EndWhenDrained();
+        }
+    }
+
+    private void EndWhenDrained()
+    {
+        if (Volatile.Read(ref _draining) && StreamCount == 0)
+        {
+            _drained.TrySetResult();
+        }
+    }
+
+    /// <summary>Sends what is left, then our end, and gives the peer a moment to say its own.</summary>
+    private async Task EndInOrderAsync(Task receiving, Task sending)
+    {
+        Volatile.Write(ref _draining, true);
+        try
+        {
+            Writer.Complete();
+            await sending.WaitAsync(EndTimeout, _time);
+            await _carrier.CompleteWritesAsync().AsTask().WaitAsync(EndTimeout, _time);
+            await receiving.WaitAsync(EndTimeout, _time);
+        }
+        catch (TimeoutException)
+        {
+            // It was the last courtesy; the streams have ended.
+        }
+    }
+}

@@ -1,0 +1,58 @@
+namespace Shared.Streams.Multiplexing;
+
+/// <summary>
+/// How much the peer may send on one stream before its bytes are consumed: the bound of what a stream that nobody reads can pile up.
+/// It begins small and doubles while it is what limits the stream, which is when half of it is consumed within two round trips.
+/// One caller at a time.
+/// </summary>
+internal sealed class ReceiveWindow(TimeProvider time)
+{
+    /// <summary>What both ends begin with, in bytes.</summary>
+    public const int Initial = 256 * 1024;
+
+    /// <summary>What it grows to at the most, in bytes: 16 MiB fill 1 Gbit/s over 125 ms.</summary>
+    public const int Largest = 16 * 1024 * 1024;
+
+    private int _size = Initial;
+    private int _available = Initial;
+    private int _consumed;
+    private long _lastGrant = time.GetTimestamp();
+
+    /// <summary>Bytes have arrived; false when the peer was not allowed to send them.</summary>
+    public bool TryReceive(int count)
+    {
+        if (count > _available)
+        {
+            return false;
+        }
+
+        _available -= count;
+        return true;
+    }
+
+    /// <summary>Bytes were consumed.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="roundTrip">The carrier's round-trip time.</param>
+    /// <returns>The credit to grant to the peer now; mostly 0.</returns>
+    public int Consume(int count, TimeSpan roundTrip)
+    {
+        _consumed += count;
+        if (_consumed < _size / 2)
+        {
+            return 0;
+        }
+
+        var now = time.GetTimestamp();
+        var grant = _consumed;
+        if (_size < Largest && time.GetElapsedTime(_lastGrant, now) < roundTrip * 2)
+        {
+            grant += _size;
+            _size *= 2;
+        }
+
+        _lastGrant = now;
+        _consumed = 0;
+        _available += grant;
+        return grant;
+    }
+}
