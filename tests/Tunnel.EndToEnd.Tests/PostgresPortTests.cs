@@ -145,7 +145,7 @@ public sealed class PostgresPortTests(PostgresPortFixture fixture) : IClassFixtu
         (await _postgres.RunAsync("psql", "-qc", "alter role pooled password 'another one'")).EnsureSuccess();
         await fixture.SetPoolAsync("wrong", "--max", "3");
         await PostgresPortFixture.UntilAsync(async () => (await fixture.PsqlAsync(fixture.HostnameOptions("orders"), fixture.Token, "select 1")).Error.Contains("refuses user \"pooled\"", StringComparison.Ordinal));
-        Assert.Equal("credentials", (await _cluster.Ingress.WaitForAsync("ServerFailed"))["Hop"]);
+        await _cluster.Ingress.WaitForAsync("ServerFailed", static failure => failure["Hop"] == "credentials");
 
         (await _postgres.RunAsync("psql", "-qc", $"alter role pooled password '{PostgresPortFixture.OriginPassword}'")).EnsureSuccess();
         await fixture.RestorePoolAsync();

@@ -20,6 +20,9 @@ internal enum FrameType : byte
 
     /// <summary>The answer to a <see cref="Ping"/>.</summary>
     Pong = 5,
+
+    /// <summary>A <see cref="CarrierMessage"/>: who wants to use this carrier. Only before all others; of no stream.</summary>
+    Handshake = 6,
 }
 
 /// <summary>The eight bytes before each frame's body, in network order: four of the stream, one of the type, three of the length.</summary>
@@ -49,6 +52,7 @@ internal readonly record struct FrameHeader(uint Stream, FrameType Type, int Len
             FrameType.Data => header.Stream != 0 && header.Length is > 0 and <= TunnelProtocol.MaxPayload,
             FrameType.Message => header.Stream != 0 && header.Length is > 0 and <= TunnelProtocol.MaxChannelMessage,
             FrameType.Credit => header.Stream != 0 && header.Length == CreditLength,
+            FrameType.Handshake => header.Stream == 0 && header.Length is > 0 and <= TunnelProtocol.MaxChannelMessage,
             FrameType.Ping or FrameType.Pong => header.Stream == 0 && header.Length == PingLength,
             _ => false,
         };

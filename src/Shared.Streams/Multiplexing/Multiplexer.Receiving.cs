@@ -128,9 +128,11 @@ public sealed partial class Multiplexer
             case FrameType.Pong:
                 OnPong(BinaryPrimitives.ReadInt64BigEndian(body));
                 break;
-            default:
+            case FrameType.Message:
                 OnMessage(header.Stream, ProtocolCodec.DecodeChannel(body));
                 break;
+            default:
+                throw new ProtocolException($"a frame of type {header.Type} on a carrier that is in use");
         }
     }
 

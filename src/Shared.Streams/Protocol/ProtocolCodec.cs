@@ -26,6 +26,14 @@ public static class ProtocolCodec
     public static byte[] Encode(ChannelMessage message) =>
         JsonSerializer.SerializeToUtf8Bytes(message, ProtocolJson.Default.ChannelMessage);
 
+    /// <summary>The bytes of a message of a carrier's handshake.</summary>
+    public static byte[] Encode(CarrierMessage message) =>
+        JsonSerializer.SerializeToUtf8Bytes(message, ProtocolJson.Default.CarrierMessage);
+
+    /// <summary>Reads a message of a carrier's handshake.</summary>
+    /// <exception cref="ProtocolException">The bytes are no message of this protocol.</exception>
+    public static CarrierMessage DecodeCarrier(ReadOnlySpan<byte> utf8) => Decode(utf8, ProtocolJson.Default.CarrierMessage);
+
     /// <summary>Reads a control message.</summary>
     /// <exception cref="ProtocolException">The bytes are no message of this protocol.</exception>
     public static ControlMessage DecodeControl(ReadOnlySpan<byte> utf8) => Decode(utf8, ProtocolJson.Default.ControlMessage);
@@ -84,4 +92,5 @@ public sealed class ProtocolException : IOException
     MaxDepth = 8)]
 [JsonSerializable(typeof(ControlMessage))]
 [JsonSerializable(typeof(ChannelMessage))]
+[JsonSerializable(typeof(CarrierMessage))]
 internal sealed partial class ProtocolJson : JsonSerializerContext;

@@ -15,6 +15,9 @@ public static class TunnelProtocol
     /// <summary>The path of a carrier, which many streams share.</summary>
     public const string CarrierPath = "/.tunnel/v1/carrier";
 
+    /// <summary>What a carrier that is no WebSocket is called in the TLS handshake (ALPN, RFC 7301).</summary>
+    public const string CarrierApplicationProtocol = "tunnel/1";
+
     /// <summary>
     /// On an upgrade request: the caller understands text messages (end, reset) beside the raw bytes. On the answer: so does the ingress.
     /// Without it, a tunnel hostname speaks plain bytes to any WebSocket TCP client.

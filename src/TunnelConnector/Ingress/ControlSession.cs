@@ -16,7 +16,8 @@ namespace TunnelConnector.Ingress;
 /// than it does: whoever loses the control channel cuts them, so that nothing hangs on a dead peer.
 /// </summary>
 internal sealed class ControlSession(
-    Uri ingress, string connectorId, WebSocketDialer dialer, CurrentSettings settings, StreamServer server, TimeProvider time, ILoggerFactory loggers)
+    Uri ingress, string connectorId, WebSocketDialer dialer, CarrierDialer carriers, CurrentSettings settings, StreamServer server, TimeProvider time,
+    ILoggerFactory loggers)
 {
     private readonly ILogger<ControlSession> _logger = loggers.CreateLogger<ControlSession>();
     private readonly StreamSet<string> _streams = new();
@@ -93,7 +94,7 @@ internal sealed class ControlSession(
 
     private IStreamIntake CreateIntake(Registered registered) => settings.Value.Carriers > 0
         ? new CarrierSet(
-            new CarrierDialer(dialer), ingress, registered, server, _streams, settings.Value.Carriers, time, loggers.CreateLogger<CarrierSet>())
+            carriers, ingress, registered, server, _streams, settings.Value.Carriers, time, loggers.CreateLogger<CarrierSet>())
         : new ChannelPark(
             dialer, ingress, registered, server, _streams, settings.Value.ParkedChannels, time, loggers.CreateLogger<ChannelPark>());
 

@@ -37,12 +37,13 @@ internal sealed class IngressLink(
     /// <param name="stop">Ends the sessions and cuts their streams.</param>
     public async Task RunAsync(CancellationToken drain, CancellationToken stop)
     {
-        using var dialer = new WebSocketDialer(new WebSocketDialerOptions { Token = settings.Value.Token, Trust = settings.Value.Trust, Time = time });
+        var options = new WebSocketDialerOptions { Token = settings.Value.Token, Trust = settings.Value.Trust, Time = time };
+        using var dialer = new WebSocketDialer(options);
         try
         {
             while (!drain.IsCancellationRequested)
             {
-                var session = new ControlSession(ingress, connectorId, dialer, settings, server, time, loggers);
+                var session = new ControlSession(ingress, connectorId, dialer, new CarrierDialer(options, dialer), settings, server, time, loggers);
                 var run = RunSessionAsync(session, stop);
                 lock (_gate)
                 {

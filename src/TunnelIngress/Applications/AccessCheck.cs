@@ -19,17 +19,35 @@ internal sealed class AccessCheck(
     {
         var clientId = context.Request.Headers[AccessHeaders.ClientId].ToString();
         var clientSecret = context.Request.Headers[AccessHeaders.ClientSecret].ToString();
-        var token = AccessGate.Authenticate(clientId, clientSecret, state.Current, time.GetUtcNow(), out var denial);
-        if (token is null)
+        if (Find(clientId, clientSecret, out var denial) is { } token)
         {
-            await RefuseAsync(context, clientId, denial.ToString());
+            return token;
         }
 
-        return token;
+        await RefuseAsync(context, clientId, denial.ToString());
+        return null;
     }
+
+    /// <summary>The token, or null and why.</summary>
+    public Token? Find(string clientId, string clientSecret, out Denial denial) =>
+        AccessGate.Authenticate(clientId, clientSecret, state.Current, time.GetUtcNow(), out denial);
 
     /// <summary>Refuses a token that is good, but not for this.</summary>
     public Task DenyAsync(HttpContext context, Token token, string reason) => RefuseAsync(context, token.ClientId, reason);
+
+    /// <summary>Counts and logs a refusal.</summary>
+    /// <returns>False when its address has had too many.</returns>
+    public bool CountRefusal(IPAddress? address, string from, string clientId, string host, string? path, string reason)
+    {
+        metrics.AccessDenied();
+        var isWithinLimit = limiter.TryCount(address ?? IPAddress.None);
+        if (limiter.MayLog())
+        {
+            logger.AccessDenied(LoggableId(clientId), from, ProtocolCodec.OneLine(host), ProtocolCodec.OneLine(path), reason);
+        }
+
+        return isWithinLimit;
+    }
 
     /// <summary>Where a request comes from, for the log.</summary>
     public static string RemoteOf(HttpContext context) =>
@@ -37,15 +55,9 @@ internal sealed class AccessCheck(
 
     private Task RefuseAsync(HttpContext context, string clientId, string reason)
     {
-        metrics.AccessDenied();
-        var isLimited = !limiter.TryCount(context.Connection.RemoteIpAddress ?? IPAddress.None);
-        if (limiter.MayLog())
-        {
-            logger.AccessDenied(
-                LoggableId(clientId), RemoteOf(context), ProtocolCodec.OneLine(context.Request.Host.Host), ProtocolCodec.OneLine(context.Request.Path.Value), reason);
-        }
-
-        return isLimited ? UpgradeAnswers.LimitedAsync(context) : UpgradeAnswers.DeniedAsync(context);
+        var isWithinLimit = CountRefusal(
+            context.Connection.RemoteIpAddress, RemoteOf(context), clientId, context.Request.Host.Host, context.Request.Path.Value, reason);
+        return isWithinLimit ? UpgradeAnswers.DeniedAsync(context) : UpgradeAnswers.LimitedAsync(context);
     }
 
     // Somebody may have put his secret into the wrong header.

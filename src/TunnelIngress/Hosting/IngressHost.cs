@@ -8,6 +8,7 @@ using Shared.Streams.Protocol;
 using Shared.Streams.Relaying;
 using TunnelIngress.Access;
 using TunnelIngress.Applications;
+using TunnelIngress.Carriers;
 using TunnelIngress.Certificates;
 using TunnelIngress.Configuration;
 using TunnelIngress.Connectors;
@@ -69,6 +70,7 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         .AddSingleton<AccessCheck>()
         .AddSingleton<ConnectorRegistry>()
         .AddSingleton<ControlEndpoint>()
+        .AddSingleton<CarrierRunner>()
         .AddSingleton<CarrierEndpoint>()
         .AddSingleton<DataEndpoint>()
         .AddSingleton<StreamSet<StreamInfo>>()

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Security;
 using System.Security.Authentication;
 using Microsoft.AspNetCore.Connections;
@@ -6,6 +7,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Shared.Streams.Protocol;
 using Shared.Streams.Sockets;
 using TunnelIngress.Applications;
+using TunnelIngress.Carriers;
 using TunnelIngress.Certificates;
 using TunnelIngress.Configuration;
 using TunnelIngress.Connectors;
@@ -32,6 +34,14 @@ internal static class WebServer
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => Configure(kestrel, settings, certificates));
         register(builder.Services);
+        if (certificates is not null)
+        {
+            builder.Services.AddSingleton(certificates).AddSingleton<CarrierDoor>();
+            builder.Services.AddSingleton<IConnectionListenerFactory>(services => new PublicTransport(
+                settings.Listen.Select(static address => (EndPoint?)address.IPEndPoint).OfType<EndPoint>().ToHashSet(),
+                services.GetRequiredService<CarrierDoor>(), services.GetRequiredService<TimeProvider>(), loggers));
+        }
+
         var app = builder.Build();
         app.UseWebSockets();
         app.Run(DispatchTo(app.Services));

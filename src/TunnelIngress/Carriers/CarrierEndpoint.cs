@@ -1,14 +1,14 @@
-using Shared.Streams.Multiplexing;
 using Shared.Streams.Protocol;
 using Shared.Streams.WebSockets;
 using TunnelIngress.Applications;
+using TunnelIngress.Connectors;
 
-namespace TunnelIngress.Connectors;
+namespace TunnelIngress.Carriers;
 
 /// <summary>
-/// Takes in carriers: authenticate with the token of the session → join the session → carry until it ends.
+/// Takes in carriers that are WebSockets: authenticate with the token of the session → join the session → carry until it ends.
 /// </summary>
-internal sealed class CarrierEndpoint(AccessCheck access, ConnectorRegistry registry, TimeProvider time, ILogger<CarrierEndpoint> logger)
+internal sealed class CarrierEndpoint(AccessCheck access, ConnectorRegistry registry, CarrierRunner runner)
 {
     /// <summary>Handles one upgrade request to <see cref="TunnelProtocol.CarrierPath"/>.</summary>
     public async Task HandleAsync(HttpContext context)
@@ -36,33 +36,6 @@ internal sealed class CarrierEndpoint(AccessCheck access, ConnectorRegistry regi
             KeepAliveInterval = TunnelProtocol.DataKeepAlive,
             KeepAliveTimeout = Timeout.InfiniteTimeSpan,
         });
-        await CarryAsync(session, new Multiplexer(new ChannelStream(webSocket, context.RequestAborted), time));
-    }
-
-    private async Task CarryAsync(ConnectorSession session, Multiplexer carrier)
-    {
-        if (!session.TryJoin(carrier))
-        {
-            return;
-        }
-
-        var reason = "it ended";
-        try
-        {
-            await carrier.RunAsync();
-        }
-        catch (IOException exception)
-        {
-            reason = exception.Message;
-        }
-        finally
-        {
-            session.Leave(carrier);
-        }
-
-        if (session.IsActive)
-        {
-            logger.CarrierLost(session.Connector, session.Tunnel, reason);
-        }
+        await runner.RunAsync(session, new ChannelStream(webSocket, context.RequestAborted));
     }
 }
