@@ -9,6 +9,9 @@ public sealed partial class Multiplexer
 {
     private const int BufferSize = 64 * 1024;
 
+    /// <summary>So many reads in a row without a wait; then others of this thread have their turn.</summary>
+    private const int MaxReadsInARow = 512;
+
     private static readonly TimeSpan PingInterval = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan SilenceTimeout = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1);
@@ -29,7 +32,7 @@ public sealed partial class Multiplexer
     private async Task ReceiveAsync()
     {
         byte[]? buffer = null;
-        var (start, end) = (0, 0);
+        var (start, end, inARow) = (0, 0, 0);
         try
         {
             while (true)
@@ -40,7 +43,9 @@ public sealed partial class Multiplexer
                     buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
                 }
 
-                var count = await _carrier.ReadAsync(buffer.AsMemory(end));
+                var reading = _carrier.ReadAsync(buffer.AsMemory(end));
+                inARow = reading.IsCompleted ? inARow + 1 : 0;
+                var count = await reading;
                 if (count == 0)
                 {
                     return;
@@ -56,6 +61,12 @@ public sealed partial class Multiplexer
                 Writer.Flush();
                 buffer.AsSpan(start..end).CopyTo(buffer);
                 (start, end) = (0, end - start);
+
+                if (inARow >= MaxReadsInARow)
+                {
+                    await Task.Yield();
+                    inARow = 0;
+                }
 
                 // A busy carrier reads into the buffer it has; one that hardly says anything waits without.
                 if (wasQuiet && end == 0)

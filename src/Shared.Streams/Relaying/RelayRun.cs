@@ -7,6 +7,9 @@ internal sealed class RelayRun(DuplexStream application, DuplexStream target, Re
 {
     private const int BufferSize = TunnelProtocol.MaxPayload;
 
+    /// <summary>So many messages in a row without a wait; then the other streams of this thread have their turn.</summary>
+    private const int MaxInARow = 128;
+
     private Verdict? _verdict;
     private ITimer? _halfCloseTimer;
     private long _toTarget;
@@ -41,6 +44,7 @@ internal sealed class RelayRun(DuplexStream application, DuplexStream target, Re
         var (from, to) = source == RelaySide.Application ? (application, target) : (target, application);
         var reading = true;
         byte[]? buffer = null;
+        var inARow = 0;
         try
         {
             while (true)
@@ -50,9 +54,16 @@ internal sealed class RelayRun(DuplexStream application, DuplexStream target, Re
                 if (!waiting.IsCompleted)
                 {
                     GiveBack(ref buffer);
+                    inARow = 0;
                 }
 
                 await waiting;
+                if (++inARow > MaxInARow)
+                {
+                    await Task.Yield();
+                    inARow = 0;
+                }
+
                 buffer ??= options.Buffers.Rent(BufferSize);
                 var count = await from.ReadAsync(buffer.AsMemory(0, BufferSize));
                 reading = false;
