@@ -16,7 +16,7 @@ public sealed partial class MultiplexedStream : DuplexStream
     private readonly Lock _gate = new();
     private readonly AbortLatch _abort = new();
     private readonly InlineSignal _mayWrite = new(inline: false);
-    private readonly TaskCompletionSource<ChannelMessage> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<ChannelMessage> _answer = new();
     private long _credit = ReceiveWindow.Initial;
     private int _writing;
     private bool _disposed;
@@ -30,7 +30,8 @@ public sealed partial class MultiplexedStream : DuplexStream
 
     /// <summary>
     /// What the peer said to our <see cref="Open"/>: <see cref="Opened"/> or <see cref="Refused"/>. Fails with
-    /// <see cref="StreamAbortedException"/> when the stream was aborted before. Bytes may be written without waiting for it.
+    /// <see cref="StreamAbortedException"/> when the stream was aborted before. Bytes may be written without waiting for it. Whoever
+    /// waits for it goes on within the carrier's receiving loop, so he must not block.
     /// </summary>
     public Task<ChannelMessage> Answer => _answer.Task;
 

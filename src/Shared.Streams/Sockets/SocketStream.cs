@@ -18,11 +18,12 @@ public sealed class SocketStream : DuplexStream
     private volatile bool _readEnded;
     private volatile bool _writesCompleted;
 
-    /// <summary>Takes over a connected socket; nobody else may use it any more.</summary>
+    /// <summary>
+    /// Takes over a connected socket with the options of <see cref="SocketTuning"/>; nobody else may use it any more.
+    /// </summary>
     public SocketStream(Socket socket)
     {
         _socket = socket;
-        SocketTuning.Apply(socket);
     }
 
     /// <inheritdoc/>

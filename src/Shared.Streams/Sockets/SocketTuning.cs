@@ -19,7 +19,7 @@ public static class SocketTuning
     private const int LinuxRtoMax = 44;
     private const int RtoMaxMilliseconds = 5_000;
 
-    /// <summary>Applies them; does nothing to a Unix socket.</summary>
+    /// <summary>Applies them, to a listening socket for all that it accepts; does nothing to a Unix socket.</summary>
     public static void Apply(Socket socket)
     {
         if (socket.ProtocolType != ProtocolType.Tcp)

@@ -47,6 +47,7 @@ public sealed class StreamListener : IAsyncDisposable
             }
             else
             {
+                SocketTuning.Apply(socket);
                 socket.Bind(address.IPEndPoint!);
             }
 

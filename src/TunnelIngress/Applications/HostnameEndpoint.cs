@@ -60,7 +60,7 @@ internal sealed class HostnameEndpoint(AccessCheck access, StateWatcher state, S
         OpenedStream opened;
         try
         {
-            opened = await streams.OpenAsync(service, new StreamCaller(tokenId, AccessCheck.RemoteOf(context)), context.RequestAborted);
+            opened = await streams.OpenAsync(service, new StreamCaller(tokenId, AccessCheck.RemoteOf(context)), early: null, context.RequestAborted);
         }
         catch (DialException exception)
         {

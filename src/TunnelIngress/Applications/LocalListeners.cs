@@ -57,15 +57,16 @@ internal sealed class LocalListeners
     private async Task ServeAsync(LocalBinding binding, AcceptedStream accepted, CancellationToken cancellationToken)
     {
         OpenedStream opened;
+        using var early = new EarlyData(accepted.Stream);
         try
         {
             var service = _state.Current.Services.GetValueOrDefault(binding.Service)
                 ?? throw new DialException(Hop.Ingress, "unknown-service", $"The service {binding.Service} was removed.");
-            opened = await _streams.OpenAsync(service, new StreamCaller(null, accepted.Remote), cancellationToken);
+            opened = await _streams.OpenAsync(service, new StreamCaller(null, accepted.Remote), early, cancellationToken);
         }
         catch (DialException exception)
         {
-            await StartupRefusal.AnswerAsync(accepted.Stream, exception, _time, cancellationToken);
+            await StartupRefusal.AnswerAsync(early.Unread, exception, _time, cancellationToken);
             return;
         }
         catch (OperationCanceledException)

@@ -31,9 +31,10 @@ internal sealed class CarrierDoor(
         TlsStream carrier;
         try
         {
+            SocketTuning.Apply(socket);
             carrier = await TlsStream.AcceptAsync(new SocketStream(socket), Tls, limit.Token);
         }
-        catch (Exception exception) when (exception is AuthenticationException or IOException or OperationCanceledException)
+        catch (Exception exception) when (exception is AuthenticationException or IOException or SocketException or OperationCanceledException)
         {
             // As with the web server's own handshakes, whoever fails at one has the reason in his own log.
             return;

@@ -1,6 +1,7 @@
 using Shared.Streams;
 using Shared.Streams.Multiplexing;
 using Shared.Streams.Protocol;
+using TunnelIngress.Streams;
 
 namespace TunnelIngress.Connectors;
 
@@ -11,10 +12,24 @@ internal sealed class CarrierChannel(Multiplexer carrier) : IServiceChannel
     private bool _becameStream;
 
     /// <inheritdoc/>
-    public async Task<ChannelMessage?> AskAsync(Open open, CancellationToken cancellationToken)
+    public async Task<ChannelMessage?> AskAsync(Open open, EarlyData? early, CancellationToken cancellationToken)
     {
         _stream = carrier.Open(open);
-        return await _stream.Answer.WaitAsync(cancellationToken);
+        if (early is null)
+        {
+            return await _stream.Answer.WaitAsync(cancellationToken);
+        }
+
+        early.Start(_stream);
+        try
+        {
+            return await _stream.Answer.WaitAsync(cancellationToken);
+        }
+        finally
+        {
+            early.Stop();
+            await early.Finished;
+        }
     }
 
     /// <inheritdoc/>

@@ -1,5 +1,6 @@
 using Shared.Streams;
 using Shared.Streams.Protocol;
+using TunnelIngress.Streams;
 
 namespace TunnelIngress.Connectors;
 
@@ -7,9 +8,12 @@ namespace TunnelIngress.Connectors;
 internal interface IServiceChannel
 {
     /// <summary>Asks the connector to open a stream.</summary>
+    /// <param name="open">What is asked for.</param>
+    /// <param name="early">What the application says meanwhile; passed on where the channel can.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>Its answer; null when it closed the channel instead.</returns>
     /// <exception cref="IOException">The channel is lost.</exception>
-    Task<ChannelMessage?> AskAsync(Open open, CancellationToken cancellationToken);
+    Task<ChannelMessage?> AskAsync(Open open, EarlyData? early, CancellationToken cancellationToken);
 
     /// <summary>The stream, once the answer was <see cref="Opened"/>; the caller owns it.</summary>
     DuplexStream ToStream();

@@ -1,6 +1,7 @@
 using Shared.Streams;
 using Shared.Streams.Protocol;
 using Shared.Streams.WebSockets;
+using TunnelIngress.Streams;
 
 namespace TunnelIngress.Connectors;
 
@@ -16,7 +17,7 @@ internal sealed class ParkedChannel(DataChannel channel) : IServiceChannel
     public Task Done => _done.Task;
 
     /// <inheritdoc/>
-    public async Task<ChannelMessage?> AskAsync(Open open, CancellationToken cancellationToken)
+    public async Task<ChannelMessage?> AskAsync(Open open, EarlyData? early, CancellationToken cancellationToken)
     {
         await channel.SendAsync(open, cancellationToken);
         return await channel.ReceiveAsync(cancellationToken);

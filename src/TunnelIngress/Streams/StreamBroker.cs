@@ -17,11 +17,12 @@ internal sealed class StreamBroker(ConnectorRegistry registry, TimeProvider time
     /// <param name="tunnel">The service's tunnel.</param>
     /// <param name="service">The service's name.</param>
     /// <param name="streamId">The new stream's id.</param>
+    /// <param name="early">What the application says while it waits; null when it is not to be listened to yet.</param>
     /// <param name="timeout">The limit for all attempts together.</param>
     /// <param name="cancellationToken">The application has left.</param>
     /// <exception cref="DialException">Hop connector (none online, or none answers) or target.</exception>
     public async Task<ServiceStream> OpenAsync(
-        string tunnel, string service, string streamId, TimeSpan timeout, CancellationToken cancellationToken)
+        string tunnel, string service, string streamId, EarlyData? early, TimeSpan timeout, CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(timeout, time);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
@@ -32,12 +33,12 @@ internal sealed class StreamBroker(ConnectorRegistry registry, TimeProvider time
             var load = session.Enter();
             try
             {
-                if (await TryOpenAsync(session, service, streamId, limit.Token) is { } opened)
+                if (await TryOpenAsync(session, service, streamId, early, limit.Token) is { } opened)
                 {
                     return new ServiceStream(opened.Stream, opened.Channel, session, load);
                 }
             }
-            catch (DialException exception) when (exception.Hop == Hop.Connector)
+            catch (DialException exception) when (exception.Hop == Hop.Connector && early is not { Sent.IsEmpty: false })
             {
                 failed.Add(session);
             }
@@ -61,12 +62,12 @@ internal sealed class StreamBroker(ConnectorRegistry registry, TimeProvider time
 
     /// <summary>Null when the channel was lost before its connector answered.</summary>
     private static async Task<(DuplexStream Stream, IServiceChannel Channel)?> TryOpenAsync(
-        ConnectorSession session, string service, string streamId, CancellationToken cancellationToken)
+        ConnectorSession session, string service, string streamId, EarlyData? early, CancellationToken cancellationToken)
     {
         var channel = await session.TakeAsync(cancellationToken);
         try
         {
-            switch (await channel.AskAsync(new Open(streamId, service), cancellationToken))
+            switch (await channel.AskAsync(new Open(streamId, service), early, cancellationToken))
             {
                 case Opened:
                     return (channel.ToStream(), channel);
@@ -87,6 +88,12 @@ internal sealed class StreamBroker(ConnectorRegistry registry, TimeProvider time
         {
             channel.Release();
             throw;
+        }
+        catch (IOException exception) when (early is { Sent.IsEmpty: false })
+        {
+            channel.Release();
+            throw new DialException(
+                Hop.Connector, "lost", $"The connection to connector {session.Connector} broke while the stream was opened; whether its target has seen the first bytes is not known.", exception);
         }
         catch (IOException)
         {

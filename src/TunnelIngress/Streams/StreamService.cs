@@ -17,9 +17,13 @@ internal sealed class StreamService(
     ILogger<StreamService> logger)
 {
     /// <summary>Opens a stream; the caller then answers its application and calls <see cref="RelayAsync"/>, or disposes it.</summary>
+    /// <param name="service">The service.</param>
+    /// <param name="caller">Who asks.</param>
+    /// <param name="early">What the application says while it waits; null when it is not to be listened to yet.</param>
+    /// <param name="cancellationToken">The application left.</param>
     /// <exception cref="DialException">It is refused; logged and counted already.</exception>
     /// <exception cref="OperationCanceledException">The application left.</exception>
-    public async Task<OpenedStream> OpenAsync(Service service, StreamCaller caller, CancellationToken cancellationToken)
+    public async Task<OpenedStream> OpenAsync(Service service, StreamCaller caller, EarlyData? early, CancellationToken cancellationToken)
     {
         var id = StreamIds.NewStream();
         var start = time.GetTimestamp();
@@ -27,13 +31,13 @@ internal sealed class StreamService(
         try
         {
             admission = gate.Admit(caller.TokenId);
-            var target = await broker.OpenAsync(service.Tunnel, service.Name, id, settings.OpenTimeout, cancellationToken);
+            var target = await broker.OpenAsync(service.Tunnel, service.Name, id, early, settings.OpenTimeout, cancellationToken);
             var opening = time.GetElapsedTime(start);
             metrics.StreamOpened(service.Name, opening);
             var info = new StreamInfo(id, service.Tunnel, service.Name, caller.TokenId, caller.From, target.Session);
             logger.StreamOpened(
                 id, info.Tunnel, info.Service, info.TokenId ?? "none", info.From, info.Session.Connector, Math.Round(opening.TotalMilliseconds, 3));
-            return new OpenedStream(info, target, admission);
+            return new OpenedStream(info, target, admission, early?.Sent.Length ?? 0);
         }
         catch (DialException exception)
         {
@@ -70,7 +74,7 @@ internal sealed class StreamService(
                 application, opened.Target.Stream, new RelayOptions { HalfCloseTimeout = settings.HalfCloseTimeout }, time);
         }
 
-        Ended(info, result, start);
+        Ended(info, result with { BytesToTarget = result.BytesToTarget + opened.EarlyBytes }, start);
     }
 
     /// <summary>Makes an opened stream one that this process itself reads and writes; the stream takes it over.</summary>

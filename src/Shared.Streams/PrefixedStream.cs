@@ -1,9 +1,9 @@
-using Shared.Streams;
-
-namespace Shared.Pooling.Postgres.Protocol;
+namespace Shared.Streams;
 
 /// <summary>A stream some of whose bytes were read already: they are read again first.</summary>
-internal sealed class PrefixedStream(ReadOnlyMemory<byte> prefix, DuplexStream inner) : DuplexStream
+/// <param name="prefix">What was read; not changed as long as the stream is in use.</param>
+/// <param name="inner">The stream, which this one takes over.</param>
+public sealed class PrefixedStream(ReadOnlyMemory<byte> prefix, DuplexStream inner) : DuplexStream
 {
     private ReadOnlyMemory<byte> _prefix = prefix;
 

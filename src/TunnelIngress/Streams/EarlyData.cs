@@ -1,0 +1,60 @@
+using Shared.Streams;
+
+namespace TunnelIngress.Streams;
+
+/// <summary>
+/// What an application says while its target is still being connected: passed on at once, so that its first answer comes a round trip
+/// earlier. It is kept until the target is connected, for whoever answers when it is not. One use.
+/// </summary>
+/// <param name="application">
+/// A stream whose pending reads can be cancelled without loss, as a socket's can.
+/// </param>
+internal sealed class EarlyData(DuplexStream application) : IDisposable
+{
+    private const int Most = 4 * 1024;
+
+    private readonly CancellationTokenSource _answered = new();
+    private Task _passing = Task.CompletedTask;
+
+    /// <summary>What was said; empty when it was nothing, or nothing was asked.</summary>
+    public ReadOnlyMemory<byte> Sent { get; private set; }
+
+    /// <summary>Completes soon after <see cref="Stop"/>.</summary>
+    public Task Finished => _passing;
+
+    /// <summary>The application as if nothing had been read of it.</summary>
+    public DuplexStream Unread => Sent.IsEmpty ? application : new PrefixedStream(Sent, application);
+
+    /// <summary>Begins to pass on what the application says first.</summary>
+    /// <param name="target">Where to; it may be aborted meanwhile.</param>
+    public void Start(DuplexStream target) => _passing = PassAsync(target, _answered.Token);
+
+    /// <summary>
+    /// The target was connected, or was not: nothing new is listened to. After <see cref="Finished"/> the application is somebody else's to
+    /// read.
+    /// </summary>
+    public void Stop() => _answered.Cancel();
+
+    /// <inheritdoc/>
+    public void Dispose() => _answered.Dispose();
+
+    private async Task PassAsync(DuplexStream target, CancellationToken answered)
+    {
+        try
+        {
+            await application.ReadAsync(Memory<byte>.Empty, answered);
+            var buffer = new byte[Most];
+            var count = await application.ReadAsync(buffer, answered);
+            Sent = buffer.AsMemory(0, count);
+            await target.WriteAsync(Sent, CancellationToken.None);
+        }
+        catch (OperationCanceledException) when (answered.IsCancellationRequested)
+        {
+            // The application has said nothing so far: the relay listens from here on.
+        }
+        catch (StreamAbortedException)
+        {
+            // Whichever end is gone, the relay, or the answer to a refusal, will find it so.
+        }
+    }
+}
