@@ -176,11 +176,19 @@ public sealed class FaultTests(ClusterFixture fixture) : IAsyncLifetime
             clients.Add(await ConnectAsync());
         }
 
-        Assert.Equal((10, 10), (first.Count("StreamOpened"), second.Count("StreamOpened")));
         foreach (var client in clients)
         {
             await client.DisposeAsync();
         }
+
+        // Their logs are complete when they have ended.
+        foreach (var connector in new[] { first, second })
+        {
+            await connector.SignalAsync("TERM");
+            await connector.WaitForExitAsync();
+        }
+
+        Assert.Equal((10, 10), (first.Count("StreamOpened"), second.Count("StreamOpened")));
     }
 
     [Fact]

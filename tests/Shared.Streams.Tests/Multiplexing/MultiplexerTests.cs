@@ -1,0 +1,190 @@
+using Microsoft.Extensions.Time.Testing;
+using Shared.Streams.Memory;
+using Shared.Streams.Multiplexing;
+using Shared.Streams.Protocol;
+using Shared.Streams.Tests.Conformance;
+
+namespace Shared.Streams.Tests.Multiplexing;
+
+/// <summary>Streams beside one another on one carrier, and how a carrier ends. What a single stream promises is the conformance suite's.</summary>
+public sealed class MultiplexerTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Streams_that_nobody_reads_stall_no_other()
+    {
+        const int MiB = 1024 * 1024;
+        await using var carrier = Connect();
+        var stuck = new List<Task>();
+        for (var i = 0; i < 200; i++)
+        {
+            // More than the credit, both ways: these writes never complete.
+            var (left, right) = await carrier.OpenAsync();
+            stuck.Add(WriteAsync(left));
+            stuck.Add(WriteAsync(right));
+        }
+
+        var (near, far) = await carrier.OpenAsync();
+        var sending = Task.Run(async () =>
+        {
+            await near.WriteAsync(new byte[64 * MiB], Cancelled);
+            await near.CompleteWritesAsync(Cancelled);
+        }, Cancelled);
+
+        Assert.Equal(64 * MiB, await CountToEndAsync(far).WaitAsync(Patience, Cancelled));
+        await sending;
+        Assert.All(stuck, static write => Assert.False(write.IsCompleted));
+
+        // The end of the test cuts it.
+        static async Task WriteAsync(DuplexStream stream) => await Record.ExceptionAsync(async () => await stream.WriteAsync(new byte[MiB], Cancelled));
+    }
+
+    [Fact]
+    public async Task A_thousand_streams_carry_their_own_bytes()
+    {
+        await using var carrier = Connect();
+        var streams = new List<(DuplexStream Left, DuplexStream Right)>();
+        for (var i = 0; i < 1000; i++)
+        {
+            streams.Add(await carrier.OpenAsync());
+        }
+
+        await Task.WhenAll(streams.Select(static (pair, number) => EchoAsync(pair.Left, pair.Right, BitConverter.GetBytes(number)))).WaitAsync(Patience, Cancelled);
+
+        Assert.Equal(0, carrier.Opener.StreamCount);
+        Assert.Equal(0, carrier.Acceptor.StreamCount);
+    }
+
+    [Fact]
+    public async Task Bytes_may_be_written_before_the_answer()
+    {
+        await using var carrier = Connect();
+        var left = carrier.Opener.Open(new Open("id", "service"));
+        await left.WriteAsync("early"u8.ToArray(), Cancelled);
+        var incoming = await carrier.NextAsync();
+        Assert.Equal("service", incoming.Open.Service);
+        Assert.False(left.Answer.IsCompleted);
+
+        var right = await incoming.AcceptAsync(Cancelled);
+
+        var buffer = new byte[16];
+        Assert.Equal(5, await right.ReadAsync(buffer, Cancelled));
+        Assert.IsType<Opened>(await left.Answer.WaitAsync(Patience, Cancelled));
+    }
+
+    [Fact]
+    public async Task Refusal_is_the_answer_and_the_end()
+    {
+        await using var carrier = Connect();
+        var left = carrier.Opener.Open(new Open("id", "service"));
+        await left.WriteAsync("early"u8.ToArray(), Cancelled);
+
+        await (await carrier.NextAsync()).RefuseAsync(new Refused("timeout", "no answer"), Cancelled);
+
+        Assert.Equal(new Refused("timeout", "no answer"), await left.Answer.WaitAsync(Patience, Cancelled));
+        await Assert.ThrowsAsync<StreamAbortedException>(async () => await left.ReadAsync(new byte[1], Cancelled));
+        Assert.Equal(0, carrier.Opener.StreamCount);
+        Assert.Equal(0, carrier.Acceptor.StreamCount);
+        await EchoAsync(await carrier.OpenAsync());
+    }
+
+    [Fact]
+    public async Task Lost_carrier_loses_its_streams_and_takes_no_more()
+    {
+        await using var carrier = Connect();
+        var (left, right) = await carrier.OpenAsync();
+        var waiting = carrier.Opener.Open(new Open("id", "service"));
+
+        carrier.Acceptor.Abort(StreamAbort.Reset);
+
+        foreach (var stream in new[] { left, right })
+        {
+            var lost = await Assert.ThrowsAsync<StreamAbortedException>(() => stream.ReadAsync(new byte[1], Cancelled).AsTask().WaitAsync(Patience, Cancelled));
+            Assert.Equal((AbortCode.ConnectionLost, true), (lost.Reason.Code, lost.ByPeer));
+        }
+
+        await Assert.ThrowsAsync<StreamAbortedException>(() => waiting.Answer.WaitAsync(Patience, Cancelled));
+        await Assert.ThrowsAnyAsync<IOException>(() => carrier.OpenerRun.WaitAsync(Patience, Cancelled));
+        Assert.ThrowsAny<IOException>(() => carrier.Opener.Open(new Open("id", "service")));
+    }
+
+    [Fact]
+    public async Task Drained_carrier_ends_in_order_after_its_last_stream()
+    {
+        await using var carrier = Connect();
+        var (left, right) = await carrier.OpenAsync();
+
+        carrier.Opener.Drain();
+
+        Assert.False(carrier.Opener.TakesStreams);
+        Assert.ThrowsAny<IOException>(() => carrier.Opener.Open(new Open("id", "service")));
+        Assert.False(carrier.OpenerRun.IsCompleted);
+        await EchoAsync((left, right));
+        await carrier.OpenerRun.WaitAsync(Patience, Cancelled);
+        await carrier.AcceptorRun.WaitAsync(Patience, Cancelled);
+    }
+
+    [Fact]
+    public async Task Peer_that_says_nothing_any_more_is_given_up()
+    {
+        var time = new FakeTimeProvider();
+        var (peer, ours) = MemoryDuplexStream.CreatePair();
+        var running = new Multiplexer(ours, time).RunAsync();
+
+        for (var i = 0; i < 30 && !running.IsCompleted; i++)
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            await Task.Yield();
+        }
+
+        var silent = await Assert.ThrowsAnyAsync<IOException>(() => running.WaitAsync(Patience, Cancelled));
+        Assert.Contains("silent", silent.Message, StringComparison.Ordinal);
+        await peer.DisposeAsync();
+    }
+
+    private static CarrierPair Connect()
+    {
+        var (left, right) = MemoryDuplexStream.CreatePair();
+        return new CarrierPair(new StreamPair(left, right));
+    }
+
+    private static Task EchoAsync((DuplexStream Left, DuplexStream Right) pair) => EchoAsync(pair.Left, pair.Right, "echo"u8.ToArray());
+
+    private static async Task EchoAsync(DuplexStream left, DuplexStream right, byte[] message)
+    {
+        var buffer = new byte[message.Length];
+        await left.WriteAsync(message, Cancelled);
+        await left.CompleteWritesAsync(Cancelled);
+        for (var count = 0; count < buffer.Length;)
+        {
+            count += await right.ReadAsync(buffer.AsMemory(count), Cancelled);
+        }
+
+        await right.WriteAsync(buffer, Cancelled);
+        await right.CompleteWritesAsync(Cancelled);
+        Array.Clear(buffer);
+        for (var count = 0; count < buffer.Length;)
+        {
+            count += await left.ReadAsync(buffer.AsMemory(count), Cancelled);
+        }
+
+        Assert.Equal(message, buffer);
+        Assert.Equal(0, await left.ReadAsync(buffer, Cancelled));
+        Assert.Equal(0, await right.ReadAsync(buffer, Cancelled));
+    }
+
+    private static async Task<int> CountToEndAsync(DuplexStream stream)
+    {
+        var buffer = new byte[64 * 1024];
+        var total = 0;
+        while (await stream.ReadAsync(buffer, Cancelled) is > 0 and var count)
+        {
+            total += count;
+        }
+
+        return total;
+    }
+}

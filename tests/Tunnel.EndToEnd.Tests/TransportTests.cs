@@ -1,0 +1,160 @@
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Shared.Streams.Multiplexing;
+using Shared.Streams.Protocol;
+using Shared.Streams.Sockets;
+using Shared.Streams.Tls;
+using Tunnel.Testing;
+
+namespace Tunnel.EndToEnd.Tests;
+
+/// <summary>The ways of a stream between ingress and connector: carriers, carriers that are WebSockets, and a WebSocket for each.</summary>
+public sealed class TransportTests(ClusterFixture fixture) : IAsyncLifetime
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    private readonly TcpListener _target = new(IPAddress.Loopback, 0);
+    private TunnelCluster _cluster = null!;
+
+    private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _target.Start();
+        _cluster = await TunnelCluster.StartAsync(
+            new Dictionary<string, string> { ["db"] = $"unix://{fixture.Postgres.SocketPath}", ["raw"] = $"tcp://{_target.LocalEndpoint}" },
+            "--local", "db=127.0.0.1:0", "--local", "raw=127.0.0.1:0");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _cluster.DisposeAsync();
+        _target.Dispose();
+    }
+
+    [Theory]
+    [InlineData("carriers")]
+    [InlineData("carriers over WebSockets")]
+    [InlineData("a WebSocket for each stream")]
+    public async Task Each_way_carries_databases_and_bulk_and_resets(string way)
+    {
+        await using var proxy = ConnectProxy.Start();
+        var connector = await StartConnectorAsync(way, proxy);
+        var db = await _cluster.LocalListenerAsync("db");
+        await Task.WhenAll(Enumerable.Range(0, 30).Select(_ => DatabaseClient.AssertWorksAsync(db))).WaitAsync(Patience, Cancelled);
+
+        var (application, target) = await ConnectAsync();
+        using (application)
+        using (target)
+        {
+            var data = RandomNumberGenerator.GetBytes(32 * 1024 * 1024);
+            foreach (var (from, to) in new[] { (application, target), (target, application) })
+            {
+                var receiving = to.ReceiveToEndAsync();
+                for (var sent = 0; sent < data.Length;)
+                {
+                    sent += await from.SendAsync(data.AsMemory(sent), Cancelled);
+                }
+
+                from.Shutdown(SocketShutdown.Send);
+                Assert.Equal(SHA256.HashData(data), SHA256.HashData(await receiving.WaitAsync(Patience, Cancelled)));
+            }
+        }
+
+        (application, target) = await ConnectAsync();
+        using (target)
+        {
+            application.LingerState = new LingerOption(true, 0);
+            application.Close();
+            await Assert.ThrowsAsync<SocketException>(() => target.ReceiveAsync(new byte[1], Cancelled).AsTask().WaitAsync(Patience, Cancelled));
+        }
+
+        await connector.SignalAsync("TERM");
+        Assert.Equal(0, await connector.WaitForExitAsync());
+        Assert.Equal(0, connector.Count("CarrierLost") + connector.Count("ChannelFailed") + connector.Count("DrainCut"));
+    }
+
+    [Theory]
+    [InlineData("carriers")]
+    [InlineData("carriers over WebSockets")]
+    public async Task Killed_connector_cuts_its_streams_and_another_one_takes_over(string way)
+    {
+        await using var proxy = ConnectProxy.Start();
+        var connector = await StartConnectorAsync(way, proxy);
+        var (application, target) = await ConnectAsync();
+        using var near = application;
+        using var far = target;
+        await StartConnectorAsync(way, proxy);
+
+        await connector.SignalAsync("KILL");
+
+        await Assert.ThrowsAsync<SocketException>(() => application.ReceiveAsync(new byte[1], Cancelled).AsTask().WaitAsync(Patience, Cancelled));
+        await DatabaseClient.AssertWorksAsync(await _cluster.LocalListenerAsync("db"));
+    }
+
+    [Theory]
+    [InlineData("unknown token")]
+    [InlineData("unknown session")]
+    [InlineData("nothing")]
+    [InlineData("garbage")]
+    public async Task Stranger_gets_no_carrier(string fault)
+    {
+        var options = new SslClientAuthenticationOptions
+        {
+            TargetHost = "localhost",
+            ApplicationProtocols = [new SslApplicationProtocol(TunnelProtocol.CarrierApplicationProtocol)],
+            CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck },
+        };
+        options.CertificateChainPolicy.CustomTrustStore.ImportFromPemFile(_cluster.CaFile);
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(IPAddress.Loopback, _cluster.Port, Cancelled);
+        await using var carrier = await TlsStream.ConnectAsync(new SocketStream(socket), options, Cancelled);
+        Assert.Equal(options.ApplicationProtocols[0], carrier.Session.NegotiatedApplicationProtocol);
+
+        switch (fault)
+        {
+            case "nothing":
+                await carrier.CompleteWritesAsync(Cancelled);
+                await AssertClosedAsync();
+                break;
+            case "garbage":
+                await carrier.WriteAsync("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray(), Cancelled);
+                await AssertClosedAsync();
+                break;
+            default:
+                var token = (await File.ReadAllTextAsync(_cluster.ConnectorToken, Cancelled)).Split('"', StringSplitOptions.RemoveEmptyEntries);
+                var id = token.Single(static word => word.EndsWith(".access", StringComparison.Ordinal));
+                var secret = token.Single(static word => word.StartsWith("tunnel_", StringComparison.Ordinal));
+                await CarrierHandshake.SendAsync(carrier, fault == "unknown token" ? new Join(id, "wrong", "0") : new Join(id, secret, "0"), Cancelled);
+                var refused = Assert.IsType<JoinRefused>(await CarrierHandshake.ReceiveAsync(carrier, Cancelled));
+                Assert.Equal("token-refused", refused.Code);
+                await _cluster.Ingress.WaitForAsync("AccessDenied");
+                Assert.DoesNotContain(secret, _cluster.AllLogs(), StringComparison.Ordinal);
+                break;
+        }
+
+        async Task AssertClosedAsync()
+        {
+            var ended = await Record.ExceptionAsync(async () =>
+                Assert.Equal(0, await carrier.ReadAsync(new byte[1], Cancelled).AsTask().WaitAsync(Patience, Cancelled)));
+            Assert.True(ended is null or IOException, $"{ended}");
+        }
+    }
+
+    private Task<ProgramProcess> StartConnectorAsync(string way, ConnectProxy proxy) => way switch
+    {
+        "carriers" => _cluster.StartConnectorAsync(),
+        "carriers over WebSockets" => _cluster.StartConnectorAsync(new Dictionary<string, string> { ["HTTPS_PROXY"] = proxy.Address, ["NO_PROXY"] = "" }),
+        _ => _cluster.StartConnectorAsync(new Dictionary<string, string> { ["TUNNEL_CONNECTOR__Carriers"] = "0" }),
+    };
+
+    private async Task<(Socket Application, Socket Target)> ConnectAsync()
+    {
+        var application = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await application.ConnectAsync(await _cluster.LocalListenerAsync("raw"), Cancelled);
+        return (application, await _target.AcceptSocketAsync(Cancelled).AsTask().WaitAsync(Patience, Cancelled));
+    }
+}
