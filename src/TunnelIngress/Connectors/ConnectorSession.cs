@@ -66,6 +66,18 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
         }
     }
 
+    /// <summary>How many carriers there are now.</summary>
+    public int Carriers
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _carriers.Count;
+            }
+        }
+    }
+
     /// <summary>How many channels are parked now.</summary>
     public int Parked
     {

@@ -36,6 +36,8 @@ internal sealed class IngressMetrics : IDisposable
         _meter.CreateObservableGauge("streams", () => streams.Count, description: "Streams running now");
         _meter.CreateObservableGauge("connectors", () => connectors.Count, description: "Connectors online now");
         _meter.CreateObservableGauge(
+            "carriers", () => connectors.All.Sum(static session => session.Carriers), description: "Connections of connectors that streams share");
+        _meter.CreateObservableGauge(
             "parked_channels", () => connectors.All.Sum(static session => session.Parked), description: "Data channels ready for a stream");
     }
 
