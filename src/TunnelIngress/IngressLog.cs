@@ -48,6 +48,9 @@ internal static partial class IngressLog
     [LoggerMessage(1516, LogLevel.Warning, "A carrier of connector {Connector}, tunnel {Tunnel}, was lost: {Reason}", EventName = "CarrierLost")]
     public static partial void CarrierLost(this ILogger logger, string connector, string tunnel, string reason);
 
+    [LoggerMessage(1517, LogLevel.Debug, "A carrier of an application to {Hostname} from {From} was lost: {Reason}", EventName = "ApplicationCarrierLost")]
+    public static partial void ApplicationCarrierLost(this ILogger logger, string hostname, string from, string reason);
+
     [LoggerMessage(1520, LogLevel.Information, "Stream {StreamId} opened: tunnel {Tunnel}, service {Service}, token {Token}, from {From}, connector {Connector}, in {OpenMs} ms", EventName = "StreamOpened")]
     public static partial void StreamOpened(
         this ILogger logger, string streamId, string tunnel, string service, string token, string from, string connector, double openMs);

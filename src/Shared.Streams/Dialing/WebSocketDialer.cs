@@ -93,7 +93,7 @@ public sealed class WebSocketDialer : IDisposable
     {
         if (client.HttpStatusCode is not 0 and not HttpStatusCode.SwitchingProtocols)
         {
-            return UpgradeRefusal.From(uri, client.HttpStatusCode, client.HttpResponseHeaders, exception);
+            return IngressRefusal.From(uri, client.HttpStatusCode, client.HttpResponseHeaders, exception);
         }
 
         for (var cause = exception; cause is not null; cause = cause.InnerException)

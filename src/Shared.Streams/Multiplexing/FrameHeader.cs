@@ -23,6 +23,12 @@ internal enum FrameType : byte
 
     /// <summary>A <see cref="CarrierMessage"/>: who wants to use this carrier. Only before all others; of no stream.</summary>
     Handshake = 6,
+
+    /// <summary>
+    /// From the end that accepts streams: no more of them. The stream is the last one that was taken; what was asked for after it has not
+    /// happened. Empty.
+    /// </summary>
+    Drain = 7,
 }
 
 /// <summary>The eight bytes before each frame's body, in network order: four of the stream, one of the type, three of the length.</summary>
@@ -53,6 +59,7 @@ internal readonly record struct FrameHeader(uint Stream, FrameType Type, int Len
             FrameType.Message => header.Stream != 0 && header.Length is > 0 and <= TunnelProtocol.MaxChannelMessage,
             FrameType.Credit => header.Stream != 0 && header.Length == CreditLength,
             FrameType.Handshake => header.Stream == 0 && header.Length is > 0 and <= TunnelProtocol.MaxChannelMessage,
+            FrameType.Drain => header.Length == 0,
             FrameType.Ping or FrameType.Pong => header.Stream == 0 && header.Length == PingLength,
             _ => false,
         };

@@ -5,8 +5,8 @@ using Shared.Streams.Protocol;
 namespace Shared.Streams.Multiplexing;
 
 /// <summary>
-/// The one writer of a carrier. Frames are copied into a batch; whoever adds to an empty one sends it, at once and on his own thread,
-/// and what others add meanwhile goes out together as the next. So a lone frame never waits, and under load many share a TLS record and
+/// The one writer of a carrier. Frames are copied into a batch; the first who then calls <see cref="Flush"/> sends it, at once and on his own
+/// thread, and what others add meanwhile goes out together as the next. So a lone frame never waits, and under load many share a TLS record and
 /// a system call. Any number of callers; the lock is held for a copy of at most one frame.
 /// </summary>
 /// <remarks>Previous stop of a byte: <see cref="MultiplexedStream"/>. Next stop: the carrier's own stream.</remarks>
@@ -38,8 +38,7 @@ internal sealed class FrameWriter(DuplexStream carrier)
     /// <param name="stream">The stream.</param>
     /// <param name="payload">1 byte to <see cref="TunnelProtocol.MaxPayload"/>.</param>
     /// <param name="room">The caller's signal.</param>
-    /// <param name="flush">False when the caller calls <see cref="Flush"/> soon.</param>
-    public bool TryWriteData(uint stream, ReadOnlySpan<byte> payload, InlineSignal room, bool flush)
+    public bool TryWriteData(uint stream, ReadOnlySpan<byte> payload, InlineSignal room)
     {
         lock (_gate)
         {
@@ -50,37 +49,39 @@ internal sealed class FrameWriter(DuplexStream carrier)
             }
 
             Add(new FrameHeader(stream, FrameType.Data, payload.Length), payload);
+            return true;
         }
-
-        if (flush)
-        {
-            Flush();
-        }
-
-        return true;
     }
 
     /// <summary>Adds a frame about a stream.</summary>
     /// <exception cref="IOException">The peer takes nothing.</exception>
-    public void WriteMessage(uint stream, ReadOnlySpan<byte> message, bool flush) =>
-        Write(new FrameHeader(stream, FrameType.Message, message.Length), message, flush);
+    public void WriteMessage(uint stream, ReadOnlySpan<byte> message) => Write(new FrameHeader(stream, FrameType.Message, message.Length), message);
 
     /// <summary>Grants credit to the sender of a stream.</summary>
     /// <inheritdoc cref="WriteMessage" path="/exception"/>
-    public void WriteCredit(uint stream, int credit, bool flush)
+    public void WriteCredit(uint stream, int credit)
     {
         Span<byte> body = stackalloc byte[FrameHeader.CreditLength];
         BinaryPrimitives.WriteInt32BigEndian(body, credit);
-        Write(new FrameHeader(stream, FrameType.Credit, body.Length), body, flush);
+        Write(new FrameHeader(stream, FrameType.Credit, body.Length), body);
     }
 
     /// <summary>Sends a ping or a pong.</summary>
     /// <inheritdoc cref="WriteMessage" path="/exception"/>
-    public void WritePing(FrameType type, ReadOnlySpan<byte> body, bool flush) => Write(new FrameHeader(0, type, body.Length), body, flush);
+    public void WritePing(FrameType type, ReadOnlySpan<byte> body) => Write(new FrameHeader(0, type, body.Length), body);
 
-    /// <summary>Sends what was added without a flush.</summary>
+    /// <summary>Says that no stream after this one is taken.</summary>
+    /// <inheritdoc cref="WriteMessage" path="/exception"/>
+    public void WriteDrain(uint lastTaken) => Write(new FrameHeader(lastTaken, FrameType.Drain, 0), default);
+
+    /// <summary>Sends what was added, now, or at the end of the <see cref="FlushScope"/> of this thread.</summary>
     public void Flush()
     {
+        if (FlushScope.TryDefer(this))
+        {
+            return;
+        }
+
         lock (_gate)
         {
             if (_sending || _count == 0 || _closed)
@@ -156,7 +157,7 @@ internal sealed class FrameWriter(DuplexStream carrier)
         _ready.Set();
     }
 
-    private void Write(FrameHeader header, ReadOnlySpan<byte> body, bool flush)
+    private void Write(FrameHeader header, ReadOnlySpan<byte> body)
     {
         lock (_gate)
         {
@@ -166,11 +167,6 @@ internal sealed class FrameWriter(DuplexStream carrier)
             }
 
             Add(header, body);
-        }
-
-        if (flush)
-        {
-            Flush();
         }
     }
 

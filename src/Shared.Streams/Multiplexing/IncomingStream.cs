@@ -11,6 +11,19 @@ public sealed class IncomingStream(MultiplexedStream stream, Multiplexer multipl
     /// <inheritdoc/>
     public Open Open => open;
 
+    /// <summary>What the peer has sent after its request can be read before the answer.</summary>
+    public MultiplexedStream Stream => stream;
+
+    /// <summary>Says that the target is connected, and how the stream is called.</summary>
+    public void Accept(string id) => multiplexer.Send(stream.Id, ProtocolCodec.Encode(new Opened(id)));
+
+    /// <summary>Says that there will be no stream.</summary>
+    public void Refuse(Refused refused)
+    {
+        multiplexer.Send(stream.Id, ProtocolCodec.Encode(refused));
+        stream.OnLost(new StreamAbort(AbortCode.Reset, "refused"), null);
+    }
+
     /// <inheritdoc/>
     public ValueTask<DuplexStream> AcceptAsync(CancellationToken cancellationToken)
     {
@@ -21,8 +34,7 @@ public sealed class IncomingStream(MultiplexedStream stream, Multiplexer multipl
     /// <inheritdoc/>
     public ValueTask RefuseAsync(Refused refused, CancellationToken cancellationToken)
     {
-        multiplexer.Send(stream.Id, ProtocolCodec.Encode(refused));
-        stream.OnLost(new StreamAbort(AbortCode.Reset, "refused"), null);
+        Refuse(refused);
         return ValueTask.CompletedTask;
     }
 }

@@ -59,8 +59,9 @@ public sealed partial class MultiplexedStream : DuplexStream
             while (!buffer.IsEmpty)
             {
                 var count = TakeCredit(Math.Min(buffer.Length, TunnelProtocol.MaxPayload));
-                if (count > 0 && _multiplexer.Writer.TryWriteData(Id, buffer.Span[..count], _mayWrite, !_multiplexer.IsReceiving))
+                if (count > 0 && _multiplexer.Writer.TryWriteData(Id, buffer.Span[..count], _mayWrite))
                 {
+                    _multiplexer.Writer.Flush();
                     buffer = buffer[count..];
                     continue;
                 }
@@ -151,6 +152,14 @@ public sealed partial class MultiplexedStream : DuplexStream
         {
             OnLost(new StreamAbort(AbortCode.Reset, "refused"), null);
         }
+    }
+
+    /// <summary>The peer drains the carrier and has not seen this stream, nor anything that was written to it.</summary>
+    internal void OnNotTaken()
+    {
+        var reason = new StreamAbort(AbortCode.Shutdown, "the carrier drains");
+        _answer.TrySetException(new StreamNotTakenException());
+        OnLost(reason, null);
     }
 
     /// <summary>The carrier is gone, or the peer has aborted the stream.</summary>

@@ -16,15 +16,12 @@ public sealed partial class Multiplexer
     private static readonly TimeSpan SilenceTimeout = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1);
 
-    private int _receivingThread;
+    private readonly FlushScope _scope = new();
     private long _lastReceived;
     private long _roundTripTicks;
 
     /// <summary>The stream and the number of bytes that are still to come of a frame with payload that has begun.</summary>
     private (MultiplexedStream? Stream, int Left) _data;
-
-    /// <summary>True on the thread that now hands out what has arrived; it sends once afterwards, for all that was written meanwhile.</summary>
-    internal bool IsReceiving => Volatile.Read(ref _receivingThread) == Environment.CurrentManagedThreadId;
 
     /// <summary>The time that a ping took there and back; zero before the first.</summary>
     internal TimeSpan RoundTrip => new(Volatile.Read(ref _roundTripTicks));
@@ -55,10 +52,16 @@ public sealed partial class Multiplexer
                 var wasQuiet = _time.GetElapsedTime(_lastReceived, now) > Quiet;
                 Volatile.Write(ref _lastReceived, now);
                 end += count;
-                Volatile.Write(ref _receivingThread, Environment.CurrentManagedThreadId);
-                start += HandOut(buffer.AsMemory(start..end));
-                Volatile.Write(ref _receivingThread, 0);
-                Writer.Flush();
+                _scope.Enter();
+                try
+                {
+                    start += HandOut(buffer.AsMemory(start..end));
+                }
+                finally
+                {
+                    _scope.Leave();
+                }
+
                 buffer.AsSpan(start..end).CopyTo(buffer);
                 (start, end) = (0, end - start);
 
@@ -134,10 +137,14 @@ public sealed partial class Multiplexer
                 Find(header.Stream)?.OnCredit(BinaryPrimitives.ReadUInt32BigEndian(body));
                 break;
             case FrameType.Ping:
-                Writer.WritePing(FrameType.Pong, body, flush: false);
+                Writer.WritePing(FrameType.Pong, body);
+                Writer.Flush();
                 break;
             case FrameType.Pong:
                 OnPong(BinaryPrimitives.ReadInt64BigEndian(body));
+                break;
+            case FrameType.Drain:
+                OnDrain(header.Stream);
                 break;
             case FrameType.Message:
                 OnMessage(header.Stream, ProtocolCodec.DecodeChannel(body));
@@ -179,7 +186,16 @@ public sealed partial class Multiplexer
             throw new ProtocolException($"open of stream {id}");
         }
 
-        _lastId = id;
+        lock (_opening)
+        {
+            _lastId = id;
+            if (_draining)
+            {
+                // The peer learns from our drain that this stream has not happened; what follows of it is skipped.
+                return;
+            }
+        }
+
         var stream = new MultiplexedStream(this, id, _time);
         if (StreamCount >= MaxStreams)
         {
@@ -189,6 +205,29 @@ public sealed partial class Multiplexer
 
         Remember(stream);
         _accept(new IncomingStream(stream, this, open));
+    }
+
+    private void OnDrain(uint lastTaken)
+    {
+        if (_accept is not null)
+        {
+            throw new ProtocolException("drain from the end that opens streams");
+        }
+
+        lock (_opening)
+        {
+            _draining = true;
+        }
+
+        foreach (var stream in _streams.Values)
+        {
+            if (stream.Id > lastTaken)
+            {
+                stream.OnNotTaken();
+            }
+        }
+
+        EndWhenDrained();
     }
 
     /// <summary>The stream of a number; null when it has ended here, and the peer could not know that yet.</summary>
@@ -235,7 +274,8 @@ public sealed partial class Multiplexer
             }
 
             BinaryPrimitives.WriteInt64BigEndian(body, _time.GetTimestamp());
-            Writer.WritePing(FrameType.Ping, body, flush: true);
+            Writer.WritePing(FrameType.Ping, body);
+            Writer.Flush();
         }
         while (await timer.WaitForNextTickAsync(ended));
     }

@@ -74,11 +74,41 @@ public sealed partial class Multiplexer
 
             stream = new MultiplexedStream(this, ++_lastId, _time);
             Remember(stream);
-            Writer.WriteMessage(stream.Id, message, flush: false);
+            Writer.WriteMessage(stream.Id, message);
         }
 
         Writer.Flush();
         return stream;
+    }
+
+    /// <summary>Opens a stream and waits for the peer's answer. Without an <see cref="Opened"/> the stream is over.</summary>
+    /// <param name="open">What is asked for.</param>
+    /// <param name="early">What the application says meanwhile, which is passed on; null when it is not to be listened to yet.</param>
+    /// <param name="cancellationToken">Ends the wait and the stream.</param>
+    /// <exception cref="StreamNotTakenException">The peer drains the carrier, and has not seen the stream.</exception>
+    /// <exception cref="IOException">The carrier is lost or full.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public async Task<(MultiplexedStream Stream, ChannelMessage Answer)> OpenAsync(Open open, EarlyData? early, CancellationToken cancellationToken)
+    {
+        var stream = Open(open);
+        early?.Start(stream);
+        try
+        {
+            return (stream, await stream.Answer.WaitAsync(cancellationToken));
+        }
+        catch
+        {
+            stream.Abort(StreamAbort.Dropped);
+            throw;
+        }
+        finally
+        {
+            if (early is not null)
+            {
+                early.Stop();
+                await early.Finished;
+            }
+        }
     }
 
     /// <summary>
@@ -114,15 +144,30 @@ public sealed partial class Multiplexer
         }
     }
 
-    /// <summary>Takes no new streams, and ends the carrier in order when the last one has ended.</summary>
+    /// <summary>
+    /// Takes no new streams; the carrier ends in order after the last one. The end that accepts streams tells the other one, which gets
+    /// a <see cref="StreamNotTakenException"/> for those that were on their way.
+    /// </summary>
     public void Drain()
     {
         lock (_opening)
         {
+            if (_accept is not null && !_draining && _lost is null)
+            {
+                Writer.WriteDrain(_lastId);
+            }
+
             _draining = true;
         }
 
-        EndWhenDrained();
+        if (_accept is null)
+        {
+            EndWhenDrained();
+        }
+        else
+        {
+            Writer.Flush();
+        }
     }
 
     /// <summary>Cuts the carrier and with it all of its streams.</summary>
@@ -133,7 +178,8 @@ public sealed partial class Multiplexer
     {
         try
         {
-            Writer.WriteMessage(stream, message, !IsReceiving);
+            Writer.WriteMessage(stream, message);
+            Writer.Flush();
         }
         catch (IOException exception)
         {
@@ -146,7 +192,8 @@ public sealed partial class Multiplexer
     {
         try
         {
-            Writer.WriteCredit(stream, credit, !IsReceiving);
+            Writer.WriteCredit(stream, credit);
+            Writer.Flush();
         }
         catch (IOException exception)
         {
@@ -166,7 +213,7 @@ public sealed partial class Multiplexer
 
     private void EndWhenDrained()
     {
-        if (Volatile.Read(ref _draining) && StreamCount == 0)
+        if (_accept is null && Volatile.Read(ref _draining) && StreamCount == 0)
         {
             _drained.TrySetResult();
         }

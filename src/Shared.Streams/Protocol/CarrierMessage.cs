@@ -5,11 +5,12 @@ namespace Shared.Streams.Protocol;
 /// <summary>A message of the handshake of a carrier that is no WebSocket. docs/protocol.md section 5.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(Join), "join")]
+[JsonDerivedType(typeof(AccessHostname), "access")]
 [JsonDerivedType(typeof(Joined), "joined")]
 [JsonDerivedType(typeof(JoinRefused), "refused")]
 public abstract record CarrierMessage;
 
-/// <summary>First message to the ingress: who I am, and the session that this carrier belongs to.</summary>
+/// <summary>A connector's first message to the ingress: who I am, and the session that this carrier belongs to.</summary>
 /// <param name="ClientId">The service token's client id.</param>
 /// <param name="ClientSecret">Its secret.</param>
 /// <param name="Session">The session that the control channel was registered under.</param>
@@ -17,6 +18,16 @@ public sealed record Join(string ClientId, string ClientSecret, string Session) 
 {
     /// <inheritdoc/>
     public override string ToString() => $"join of {ClientId}";
+}
+
+/// <summary>An application's first message to the ingress: who I am, and the tunnel hostname that this carrier's streams go to.</summary>
+/// <param name="ClientId">The service token's client id.</param>
+/// <param name="ClientSecret">Its secret.</param>
+/// <param name="Hostname">The tunnel hostname.</param>
+public sealed record AccessHostname(string ClientId, string ClientSecret, string Hostname) : CarrierMessage
+{
+    /// <inheritdoc/>
+    public override string ToString() => $"access of {ClientId} to {Hostname}";
 }
 
 /// <summary>The ingress's answer: streams may follow.</summary>

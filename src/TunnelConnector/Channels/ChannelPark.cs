@@ -163,6 +163,10 @@ internal sealed class ChannelPark(
                     throw new ProtocolException($"{other.GetType().Name} on a parked channel");
             }
         }
+        catch (DialException) when (_draining)
+        {
+            // The ingress takes no channel of a session that is over; this one was under way.
+        }
         catch (DialException exception)
         {
             logger.ChannelFailed(ingress, exception.Hop.ToWire(), exception.Code, exception.Message);

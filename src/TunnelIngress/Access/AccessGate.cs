@@ -38,6 +38,9 @@ internal static class AccessGate
 
     private static readonly ImmutableArray<byte> NobodysHash = [.. RandomNumberGenerator.GetBytes(SHA256.HashSizeInBytes)];
 
+    /// <summary>What is kept of a secret that will be checked again.</summary>
+    public static byte[] Hash(string clientSecret) => SHA256.HashData(Encoding.UTF8.GetBytes(clientSecret));
+
     /// <summary>The token, or null and why.</summary>
     public static Token? Authenticate(string clientId, string clientSecret, StateSnapshot state, DateTimeOffset now, out Denial denial)
     {
@@ -50,9 +53,15 @@ internal static class AccessGate
         Span<byte> utf8 = stackalloc byte[MaxUtf8Length];
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
         SHA256.HashData(utf8[..Encoding.UTF8.GetBytes(clientSecret, utf8)], hash);
+        CryptographicOperations.ZeroMemory(utf8);
+        return Authenticate(clientId, hash, state, now, out denial);
+    }
+
+    /// <summary>The token, or null and why.</summary>
+    public static Token? Authenticate(string clientId, ReadOnlySpan<byte> hash, StateSnapshot state, DateTimeOffset now, out Denial denial)
+    {
         var token = state.Tokens.GetValueOrDefault(clientId);
         var matches = MatchesAny(token?.Secrets ?? [], hash, now);
-        CryptographicOperations.ZeroMemory(utf8);
         denial = (token, matches) switch
         {
             (null, _) => Denial.Unknown,

@@ -32,6 +32,10 @@ internal sealed class AccessCheck(
     public Token? Find(string clientId, string clientSecret, out Denial denial) =>
         AccessGate.Authenticate(clientId, clientSecret, state.Current, time.GetUtcNow(), out denial);
 
+    /// <summary>The token of a secret's <see cref="AccessGate.Hash"/>, or null and why.</summary>
+    public Token? Find(string clientId, ReadOnlySpan<byte> secretHash, out Denial denial) =>
+        AccessGate.Authenticate(clientId, secretHash, state.Current, time.GetUtcNow(), out denial);
+
     /// <summary>Refuses a token that is good, but not for this.</summary>
     public Task DenyAsync(HttpContext context, Token token, string reason) => RefuseAsync(context, token.ClientId, reason);
 

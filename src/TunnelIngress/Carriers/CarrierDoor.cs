@@ -7,18 +7,16 @@ using Shared.Streams.Multiplexing;
 using Shared.Streams.Protocol;
 using Shared.Streams.Sockets;
 using Shared.Streams.Tls;
-using TunnelIngress.Applications;
 using TunnelIngress.Certificates;
-using TunnelIngress.Connectors;
 
 namespace TunnelIngress.Carriers;
 
 /// <summary>
-/// Takes in carriers that are TLS and nothing else: handshake → join with the token of the session → carry until it ends. Without a
-/// web server in between, a byte passes fewer buffers and threads. Safe for concurrent use.
+/// Takes in carriers that are TLS and nothing else: handshake → first message, with a token → a connector's or an application's carrier, to
+/// its end. Without a web server in between, a byte passes fewer buffers and threads. Safe for concurrent use.
 /// </summary>
 internal sealed class CarrierDoor(
-    ICertificateSource certificates, AccessCheck access, ConnectorRegistry registry, CarrierRunner runner, TimeProvider time)
+    ICertificateSource certificates, ConnectorCarriers connectors, ApplicationCarriers applications, TimeProvider time)
 {
     private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(10);
     private static readonly List<SslApplicationProtocol> ApplicationProtocols = [new(TunnelProtocol.CarrierApplicationProtocol)];
@@ -40,24 +38,24 @@ internal sealed class CarrierDoor(
             return;
         }
 
-        ConnectorSession? session;
+        Func<Task>? carry;
         try
         {
-            session = await JoinAsync(carrier, remote, limit.Token);
+            carry = await AdmitAsync(carrier, remote, limit.Token);
         }
         catch (Exception exception) when (exception is IOException or OperationCanceledException)
         {
             carrier.Abort(new StreamAbort(AbortCode.ProtocolError, "no handshake of a carrier"));
-            session = null;
+            carry = null;
         }
 
-        if (session is null)
+        if (carry is null)
         {
             await carrier.DisposeAsync();
             return;
         }
 
-        await runner.RunAsync(session, carrier);
+        await carry();
     }
 
     private SslServerAuthenticationOptions Tls(string serverName) => new()
@@ -68,31 +66,33 @@ internal sealed class CarrierDoor(
         ClientCertificateRequired = false,
     };
 
-    /// <summary>The session, or null after the refusal was said.</summary>
-    private async ValueTask<ConnectorSession?> JoinAsync(DuplexStream carrier, IPEndPoint? remote, CancellationToken cancellationToken)
+    /// <summary>Answers the first message.</summary>
+    /// <returns>What to do with the carrier, or null after the refusal was said.</returns>
+    private async ValueTask<Func<Task>?> AdmitAsync(DuplexStream carrier, IPEndPoint? remote, CancellationToken cancellationToken)
     {
-        if (await CarrierHandshake.ReceiveAsync(carrier, cancellationToken) is not Join join)
+        var (carry, refusal) = await CarrierHandshake.ReceiveAsync(carrier, cancellationToken) switch
         {
-            throw new ProtocolException("the first message of a carrier must be join");
+            Join join => connectors.Admit(carrier, join, remote),
+            AccessHostname access => applications.Admit(carrier, access, remote),
+            var other => throw new ProtocolException($"{other.GetType().Name} as the first message of a carrier"),
+        };
+        await CarrierHandshake.SendAsync(carrier, refusal is null ? new Joined() : refusal, cancellationToken);
+        if (refusal is not null)
+        {
+            await carrier.CompleteWritesAsync(cancellationToken);
         }
 
-        var session = registry.ById(join.Session);
-        var token = access.Find(join.ClientId, join.ClientSecret, out var denial);
-        if (token is not null && session?.TokenId == token.ClientId)
-        {
-            await CarrierHandshake.SendAsync(carrier, new Joined(), cancellationToken);
-            return session;
-        }
-
-        var reason = token is null ? denial.ToString() : "no such session of this token";
-        var isWithinLimit = access.CountRefusal(remote?.Address, remote?.ToString() ?? "?", join.ClientId, "", TunnelProtocol.CarrierApplicationProtocol, reason);
-        await CarrierHandshake.SendAsync(
-            carrier,
-            isWithinLimit
-                ? new JoinRefused("token-refused", "The service token was not accepted here, or its session is over.")
-                : new JoinRefused("limited", "Too many refused service tokens from this address."),
-            cancellationToken);
-        await carrier.CompleteWritesAsync(cancellationToken);
-        return null;
+        return carry;
     }
+}
+
+/// <summary>The answer to the first message of a carrier: one of the two.</summary>
+/// <param name="Carry">Carries until the end, and takes the carrier over.</param>
+/// <param name="Refusal">Why not.</param>
+internal readonly record struct Admission(Func<Task>? Carry, JoinRefused? Refusal)
+{
+    /// <summary>One answer for every token that is not accepted, as in HTTP.</summary>
+    public static Admission Denied(bool isWithinLimit) => new(null, isWithinLimit
+        ? new JoinRefused("token-refused", "The service token was not accepted here: it is wrong, expired, revoked or not allowed for this.")
+        : new JoinRefused("limited", "Too many refused service tokens from this address."));
 }

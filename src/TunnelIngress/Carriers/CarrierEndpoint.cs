@@ -6,9 +6,9 @@ using TunnelIngress.Connectors;
 namespace TunnelIngress.Carriers;
 
 /// <summary>
-/// Takes in carriers that are WebSockets: authenticate with the token of the session → join the session → carry until it ends.
+/// Takes in connectors' carriers that are WebSockets: authenticate with the token of the session → join the session → carry until it ends.
 /// </summary>
-internal sealed class CarrierEndpoint(AccessCheck access, ConnectorRegistry registry, CarrierRunner runner)
+internal sealed class CarrierEndpoint(AccessCheck access, ConnectorRegistry registry, ConnectorCarriers carriers)
 {
     /// <summary>Handles one upgrade request to <see cref="TunnelProtocol.CarrierPath"/>.</summary>
     public async Task HandleAsync(HttpContext context)
@@ -36,6 +36,6 @@ internal sealed class CarrierEndpoint(AccessCheck access, ConnectorRegistry regi
             KeepAliveInterval = TunnelProtocol.DataKeepAlive,
             KeepAliveTimeout = Timeout.InfiniteTimeSpan,
         });
-        await runner.RunAsync(session, new ChannelStream(webSocket, context.RequestAborted));
+        await carriers.RunAsync(session, new ChannelStream(webSocket, context.RequestAborted));
     }
 }

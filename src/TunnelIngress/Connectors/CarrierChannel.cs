@@ -1,7 +1,6 @@
 using Shared.Streams;
 using Shared.Streams.Multiplexing;
 using Shared.Streams.Protocol;
-using TunnelIngress.Streams;
 
 namespace TunnelIngress.Connectors;
 
@@ -14,22 +13,8 @@ internal sealed class CarrierChannel(Multiplexer carrier) : IServiceChannel
     /// <inheritdoc/>
     public async Task<ChannelMessage?> AskAsync(Open open, EarlyData? early, CancellationToken cancellationToken)
     {
-        _stream = carrier.Open(open);
-        if (early is null)
-        {
-            return await _stream.Answer.WaitAsync(cancellationToken);
-        }
-
-        early.Start(_stream);
-        try
-        {
-            return await _stream.Answer.WaitAsync(cancellationToken);
-        }
-        finally
-        {
-            early.Stop();
-            await early.Finished;
-        }
+        (_stream, var answer) = await carrier.OpenAsync(open, early, cancellationToken);
+        return answer;
     }
 
     /// <inheritdoc/>

@@ -1,6 +1,5 @@
 using Shared.Streams;
 using Shared.Streams.Protocol;
-using TunnelIngress.Streams;
 
 namespace TunnelIngress.Connectors;
 

@@ -1,7 +1,6 @@
 using Shared.Streams;
 using Shared.Streams.Protocol;
 using Shared.Streams.WebSockets;
-using TunnelIngress.Streams;
 
 namespace TunnelIngress.Connectors;
 

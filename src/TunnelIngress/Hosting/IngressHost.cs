@@ -45,7 +45,7 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         var postgres = StartPostgres(services);
         using var watching = new CancellationTokenSource();
         var withdrawal = new AccessWithdrawal(
-            state, services.GetRequiredService<ConnectorRegistry>(), services.GetRequiredService<StreamSet<StreamInfo>>(), postgres, time, loggers.CreateLogger<AccessWithdrawal>());
+            state, services.GetRequiredService<ConnectorRegistry>(), services.GetRequiredService<StreamSet<StreamInfo>>(), services.GetRequiredService<ApplicationCarriers>(), postgres, time, loggers.CreateLogger<AccessWithdrawal>());
         Task[] watchers = [withdrawal.RunAsync(watching.Token), state.RunAsync(watching.Token)];
         _serviceManager.Ready();
 
@@ -70,7 +70,8 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         .AddSingleton<AccessCheck>()
         .AddSingleton<ConnectorRegistry>()
         .AddSingleton<ControlEndpoint>()
-        .AddSingleton<CarrierRunner>()
+        .AddSingleton<ConnectorCarriers>()
+        .AddSingleton<ApplicationCarriers>()
         .AddSingleton<CarrierEndpoint>()
         .AddSingleton<DataEndpoint>()
         .AddSingleton<StreamSet<StreamInfo>>()
@@ -156,6 +157,7 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
             }
 
             services.GetRequiredService<StreamGate>().Drain();
+            services.GetRequiredService<ApplicationCarriers>().Drain();
             await streams.WhenEmptyAsync(limit.Token);
         }
         catch (OperationCanceledException)

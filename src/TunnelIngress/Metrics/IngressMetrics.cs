@@ -41,6 +41,10 @@ internal sealed class IngressMetrics : IDisposable
             "parked_channels", () => connectors.All.Sum(static session => session.Parked), description: "Data channels ready for a stream");
     }
 
+    /// <summary>Called once, by who keeps them.</summary>
+    public void ObserveApplicationCarriers(Func<int> count) =>
+        _meter.CreateObservableGauge("application_carriers", count, description: "Connections of applications that streams share");
+
     public void StreamOpened(string service, TimeSpan opening)
     {
         _opened.Add(1, new TagList { { "service", service } });

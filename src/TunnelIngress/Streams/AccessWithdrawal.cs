@@ -1,5 +1,6 @@
 using Shared.Streams;
 using Shared.Streams.Relaying;
+using TunnelIngress.Carriers;
 using TunnelIngress.Connectors;
 using TunnelIngress.Pools;
 using TunnelIngress.State;
@@ -11,7 +12,7 @@ namespace TunnelIngress.Streams;
 /// Looks at every change of the state, and once a second for expiries. A rotated secret cuts nothing.
 /// </summary>
 internal sealed class AccessWithdrawal(
-    StateWatcher state, ConnectorRegistry connectors, StreamSet<StreamInfo> streams, PostgresPort? postgres, TimeProvider time, ILogger<AccessWithdrawal> logger)
+    StateWatcher state, ConnectorRegistry connectors, StreamSet<StreamInfo> streams, ApplicationCarriers carriers, PostgresPort? postgres, TimeProvider time, ILogger<AccessWithdrawal> logger)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
     private static readonly StreamAbort Reason = new(AbortCode.Revoked, "access was withdrawn");
@@ -51,6 +52,7 @@ internal sealed class AccessWithdrawal(
         }
 
         var cut = streams.Abort(info => !MayRun(snapshot, info, now), Reason);
+        carriers.EndWithdrawn();
         var clients = postgres?.EndWithdrawn() ?? 0;
         if (cut > 0 || withdrawn.Length > 0 || clients > 0)
         {

@@ -22,7 +22,7 @@ internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> 
     /// <exception cref="IOException">An address cannot be bound.</exception>
     public async Task RunAsync(ProcessSignals signals)
     {
-        using var dialer = new TunnelDialer(settings.Hostname.Host, settings.Hostname.Port, new WebSocketDialerOptions
+        await using var dialer = new TunnelDialer(settings.Hostname.Host, settings.Hostname.Port, new WebSocketDialerOptions
         {
             Token = settings.Token,
             Trust = settings.Trust,
@@ -80,14 +80,15 @@ internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> 
     {
         var start = time.GetTimestamp();
         TunnelStream tunnel;
+        using var early = new EarlyData(accepted.Stream);
         try
         {
-            tunnel = await dialer.OpenAsync(cancellationToken);
+            tunnel = await dialer.OpenAsync(early, cancellationToken);
         }
         catch (DialException exception)
         {
             logger.StreamRefused(accepted.Remote, settings.Hostname.ToString(), exception.Hop.ToWire(), exception.Code, exception.Message);
-            await StartupRefusal.AnswerAsync(accepted.Stream, exception, time, cancellationToken);
+            await StartupRefusal.AnswerAsync(early.Unread, exception, time, cancellationToken);
             return;
         }
         catch (OperationCanceledException)
@@ -97,10 +98,10 @@ internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> 
             return;
         }
 
-        await RelayAsync(accepted, tunnel, start);
+        await RelayAsync(accepted, tunnel, early.Sent.Length, start);
     }
 
-    private async Task RelayAsync(AcceptedStream accepted, TunnelStream tunnel, long start)
+    private async Task RelayAsync(AcceptedStream accepted, TunnelStream tunnel, int earlyBytes, long start)
     {
         var hostname = settings.Hostname.ToString();
         using var entry = _streams.Add(tunnel.Id, accepted.Stream, tunnel.Stream);
@@ -109,6 +110,6 @@ internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> 
             accepted.Stream, tunnel.Stream, new RelayOptions { HalfCloseTimeout = settings.HalfCloseTimeout }, time);
         logger.StreamEnded(
             tunnel.Id, hostname, result.End.ToString(), result.EndedBy?.ToString() ?? "Forwarder", result.Reason?.ToString() ?? "end of stream",
-            result.BytesToTarget, result.BytesToApplication, (long)time.GetElapsedTime(start).TotalMilliseconds);
+            earlyBytes + result.BytesToTarget, result.BytesToApplication, (long)time.GetElapsedTime(start).TotalMilliseconds);
     }
 }

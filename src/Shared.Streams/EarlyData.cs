@@ -1,19 +1,17 @@
-using Shared.Streams;
-
-namespace TunnelIngress.Streams;
+namespace Shared.Streams;
 
 /// <summary>
 /// What an application says while its target is still being connected: passed on at once, so that its first answer comes a round trip
-/// earlier. It is kept until the target is connected, for whoever answers when it is not. One use.
+/// earlier. It is kept until the target is connected, for whoever answers when it is not, and for another attempt.
 /// </summary>
 /// <param name="application">
 /// A stream whose pending reads can be cancelled without loss, as a socket's can.
 /// </param>
-internal sealed class EarlyData(DuplexStream application) : IDisposable
+public sealed class EarlyData(DuplexStream application) : IDisposable
 {
     private const int Most = 4 * 1024;
 
-    private readonly CancellationTokenSource _answered = new();
+    private CancellationTokenSource _answered = new();
     private Task _passing = Task.CompletedTask;
 
     /// <summary>What was said; empty when it was nothing, or nothing was asked.</summary>
@@ -25,9 +23,18 @@ internal sealed class EarlyData(DuplexStream application) : IDisposable
     /// <summary>The application as if nothing had been read of it.</summary>
     public DuplexStream Unread => Sent.IsEmpty ? application : new PrefixedStream(Sent, application);
 
-    /// <summary>Begins to pass on what the application says first.</summary>
+    /// <summary>Begins to pass on what the application says first, or said to an earlier attempt that has failed and is finished.</summary>
     /// <param name="target">Where to; it may be aborted meanwhile.</param>
-    public void Start(DuplexStream target) => _passing = PassAsync(target, _answered.Token);
+    public void Start(DuplexStream target)
+    {
+        if (_answered.IsCancellationRequested)
+        {
+            _answered.Dispose();
+            _answered = new CancellationTokenSource();
+        }
+
+        _passing = PassAsync(target, _answered.Token);
+    }
 
     /// <summary>
     /// The target was connected, or was not: nothing new is listened to. After <see cref="Finished"/> the application is somebody else's to
@@ -42,10 +49,14 @@ internal sealed class EarlyData(DuplexStream application) : IDisposable
     {
         try
         {
-            await application.ReadAsync(Memory<byte>.Empty, answered);
-            var buffer = new byte[Most];
-            var count = await application.ReadAsync(buffer, answered);
-            Sent = buffer.AsMemory(0, count);
+            if (Sent.IsEmpty)
+            {
+                await application.ReadAsync(Memory<byte>.Empty, answered);
+                var buffer = new byte[Most];
+                var count = await application.ReadAsync(buffer, answered);
+                Sent = buffer.AsMemory(0, count);
+            }
+
             await target.WriteAsync(Sent, CancellationToken.None);
         }
         catch (OperationCanceledException) when (answered.IsCancellationRequested)

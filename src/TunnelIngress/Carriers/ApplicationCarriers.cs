@@ -1,0 +1,162 @@
+using System.Collections.Concurrent;
+using System.Net;
+using Shared.Streams;
+using Shared.Streams.Dialing;
+using Shared.Streams.Multiplexing;
+using Shared.Streams.Protocol;
+using TunnelIngress.Access;
+using TunnelIngress.Applications;
+using TunnelIngress.Metrics;
+using TunnelIngress.State;
+using TunnelIngress.Streams;
+
+namespace TunnelIngress.Carriers;
+
+/// <summary>
+/// Applications' carriers, whose streams all go to one tunnel hostname: hostname → service token → scope, once for the carrier and again
+/// for each stream, because much may have been withdrawn meanwhile. Safe for concurrent use.
+/// Previous stop of a byte: an application's forwarder or pooler. Next stop: <see cref="StreamService"/>.
+/// </summary>
+internal sealed class ApplicationCarriers
+{
+    private readonly AccessCheck _access;
+    private readonly StateWatcher _state;
+    private readonly StreamService _streams;
+    private readonly StreamGate _gate;
+    private readonly TimeProvider _time;
+    private readonly ILogger<ApplicationCarriers> _logger;
+    private readonly ConcurrentDictionary<Carrier, byte> _carriers = new();
+
+    public ApplicationCarriers(
+        AccessCheck access, StateWatcher state, StreamService streams, StreamGate gate, IngressMetrics metrics, TimeProvider time, ILogger<ApplicationCarriers> logger)
+    {
+        (_access, _state, _streams, _gate, _time, _logger) = (access, state, streams, gate, time, logger);
+        metrics.ObserveApplicationCarriers(() => _carriers.Count);
+    }
+
+    /// <summary>Checks the hostname and the token of a carrier.</summary>
+    public Admission Admit(DuplexStream stream, AccessHostname hello, IPEndPoint? remote)
+    {
+        if (_gate.IsDraining)
+        {
+            return new Admission(null, new JoinRefused("draining", "The ingress is shutting down; try again, another one will answer."));
+        }
+
+        if (_state.Current.FindByHostname(hello.Hostname) is null)
+        {
+            return new Admission(null, new JoinRefused("unknown-hostname", "No service has this hostname."));
+        }
+
+        var carrier = new Carrier(hello.Hostname, hello.ClientId, AccessGate.Hash(hello.ClientSecret), remote?.ToString() ?? "?");
+        return FindService(carrier, out var reason) is null
+            ? Admission.Denied(_access.CountRefusal(
+                remote?.Address, carrier.From, carrier.ClientId, carrier.Hostname, TunnelProtocol.CarrierApplicationProtocol, reason))
+            : new Admission(() => RunAsync(carrier, stream), null);
+    }
+
+    /// <summary>Opens nothing more; each carrier ends after its last stream.</summary>
+    public void Drain()
+    {
+        foreach (var carrier in _carriers.Keys)
+        {
+            carrier.Multiplexer?.Drain();
+        }
+    }
+
+    /// <summary>Ends the carriers whose token may not be used any more, or whose hostname is gone; their streams are cut by others.</summary>
+    public void EndWithdrawn()
+    {
+        foreach (var carrier in _carriers.Keys)
+        {
+            if (FindService(carrier, out _) is null)
+            {
+                carrier.Multiplexer?.Drain();
+            }
+        }
+    }
+
+    /// <summary>The service that a carrier's streams go to, or null and why it gets none.</summary>
+    private Service? FindService(Carrier carrier, out string reason)
+    {
+        var service = _state.Current.FindByHostname(carrier.Hostname);
+        var token = _access.Find(carrier.ClientId, carrier.SecretHash, out var denial);
+        reason = (service, token) switch
+        {
+            (null, _) => "no such hostname",
+            (_, null) => denial.ToString(),
+            _ => $"the token's scope does not name service {service.Name}",
+        };
+        return service is not null && token?.Scope.MayAccess(service.Name) == true ? service : null;
+    }
+
+    private async Task RunAsync(Carrier carrier, DuplexStream stream)
+    {
+        carrier.Multiplexer = new Multiplexer(stream, _time, incoming => _ = ServeAsync(carrier, incoming));
+        _carriers.TryAdd(carrier, 0);
+        try
+        {
+            await carrier.Multiplexer.RunAsync();
+        }
+        catch (IOException exception)
+        {
+            _logger.ApplicationCarrierLost(carrier.Hostname, carrier.From, exception.Message);
+        }
+        finally
+        {
+            _carriers.TryRemove(carrier, out _);
+        }
+    }
+
+    private async Task ServeAsync(Carrier carrier, IncomingStream incoming)
+    {
+        try
+        {
+            using var early = new EarlyData(incoming.Stream);
+            OpenedStream opened;
+            try
+            {
+                opened = await _streams.OpenAsync(
+                    Admitted(carrier, incoming), new StreamCaller(carrier.ClientId, carrier.From), early, CancellationToken.None);
+            }
+            catch (DialException exception)
+            {
+                incoming.Refuse(new Refused(exception.Code, exception.Message, exception.Hop.ToWire()));
+                return;
+            }
+
+            incoming.Accept(opened.Info.Id);
+            await _streams.RelayAsync(opened, incoming.Stream);
+        }
+        catch (Exception exception)
+        {
+            // One stream's fault must neither end the others nor go unseen.
+            incoming.Stream.Abort(new StreamAbort(AbortCode.Dropped, "internal error"));
+            _logger.AcceptFailed(exception, carrier.Hostname);
+        }
+    }
+
+    /// <exception cref="DialException">Access has been withdrawn since the carrier was opened.</exception>
+    private Service Admitted(Carrier carrier, IncomingStream incoming)
+    {
+        if (!string.Equals(incoming.Open.Service, carrier.Hostname, StringComparison.OrdinalIgnoreCase))
+        {
+            throw new DialException(Hop.Ingress, "unknown-hostname", "This carrier was opened for another hostname.");
+        }
+
+        return FindService(carrier, out _)
+            ?? throw new DialException(Hop.Ingress, "token-refused", "The service token is not accepted here any more: it has expired, or was revoked or rotated.");
+    }
+
+    private sealed class Carrier(string hostname, string clientId, byte[] secretHash, string from)
+    {
+        public string Hostname => hostname;
+
+        public string ClientId => clientId;
+
+        public byte[] SecretHash => secretHash;
+
+        public string From => from;
+
+        public Multiplexer? Multiplexer { get; set; }
+    }
+}
