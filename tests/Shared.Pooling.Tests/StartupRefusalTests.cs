@@ -30,12 +30,12 @@ public sealed class StartupRefusalTests : IAsyncDisposable
     }
 
     [Theory]
-    [InlineData(403, "28000")]
-    [InlineData(429, "53300")]
-    [InlineData(502, "08006")]
-    public async Task Status_becomes_the_SQLSTATE_that_users_expect(int status, string sqlState)
+    [InlineData("token-refused", "28000")]
+    [InlineData("limited", "53300")]
+    [InlineData("draining", "08006")]
+    public async Task Code_becomes_the_SQLSTATE_that_users_expect(string code, string sqlState)
     {
-        using var refusing = RefuseAll(new DialException(Hop.Ingress, "x", "y") { Status = status });
+        using var refusing = RefuseAll(new DialException(Hop.Ingress, code, "y"));
         await using var connection = new NpgsqlConnection($"Host=127.0.0.1;Port={Port};Username=app;Pooling=false");
 
         var exception = await Assert.ThrowsAsync<PostgresException>(() => connection.OpenAsync(TestContext.Current.CancellationToken));

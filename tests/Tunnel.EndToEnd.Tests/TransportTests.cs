@@ -1,12 +1,5 @@
-using System.Net;
-using System.Net.Security;
 using System.Net.Sockets;
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
-using Shared.Streams.Multiplexing;
 using Shared.Streams.Protocol;
-using Shared.Streams.Sockets;
-using Shared.Streams.Tls;
 using Tunnel.Testing;
 
 namespace Tunnel.EndToEnd.Tests;
@@ -16,16 +9,15 @@ public sealed class TransportTests(ClusterFixture fixture) : IAsyncLifetime
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    private readonly TcpListener _target = new(IPAddress.Loopback, 0);
+    private readonly RawTarget _target = new();
     private TunnelCluster _cluster = null!;
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
     public async ValueTask InitializeAsync()
     {
-        _target.Start();
         _cluster = await TunnelCluster.StartAsync(
-            new Dictionary<string, string> { ["db"] = $"unix://{fixture.Postgres.SocketPath}", ["raw"] = $"tcp://{_target.LocalEndpoint}" },
+            new Dictionary<string, string> { ["db"] = $"unix://{fixture.Postgres.SocketPath}", ["raw"] = _target.Address },
             "--local", "db=127.0.0.1:0", "--local", "raw=127.0.0.1:0");
     }
 
@@ -46,31 +38,7 @@ public sealed class TransportTests(ClusterFixture fixture) : IAsyncLifetime
         var db = await _cluster.LocalListenerAsync("db");
         await Task.WhenAll(Enumerable.Range(0, 30).Select(_ => DatabaseClient.AssertWorksAsync(db))).WaitAsync(Patience, Cancelled);
 
-        var (application, target) = await ConnectAsync();
-        using (application)
-        using (target)
-        {
-            var data = RandomNumberGenerator.GetBytes(32 * 1024 * 1024);
-            foreach (var (from, to) in new[] { (application, target), (target, application) })
-            {
-                var receiving = to.ReceiveToEndAsync();
-                for (var sent = 0; sent < data.Length;)
-                {
-                    sent += await from.SendAsync(data.AsMemory(sent), Cancelled);
-                }
-
-                from.Shutdown(SocketShutdown.Send);
-                Assert.Equal(SHA256.HashData(data), SHA256.HashData(await receiving.WaitAsync(Patience, Cancelled)));
-            }
-        }
-
-        (application, target) = await ConnectAsync();
-        using (target)
-        {
-            application.LingerState = new LingerOption(true, 0);
-            application.Close();
-            await Assert.ThrowsAsync<SocketException>(() => target.ReceiveAsync(new byte[1], Cancelled).AsTask().WaitAsync(Patience, Cancelled));
-        }
+        await _target.AssertCarriesAsync(await _cluster.LocalListenerAsync("raw"));
 
         await connector.SignalAsync("TERM");
         Assert.Equal(0, await connector.WaitForExitAsync());
@@ -84,7 +52,7 @@ public sealed class TransportTests(ClusterFixture fixture) : IAsyncLifetime
     {
         await using var proxy = ConnectProxy.Start();
         var connector = await StartConnectorAsync(way, proxy);
-        var (application, target) = await ConnectAsync();
+        var (application, target) = await _target.ConnectAsync(await _cluster.LocalListenerAsync("raw"));
         using var near = application;
         using var far = target;
         await StartConnectorAsync(way, proxy);
@@ -102,17 +70,7 @@ public sealed class TransportTests(ClusterFixture fixture) : IAsyncLifetime
     [InlineData("garbage")]
     public async Task Stranger_gets_no_carrier(string fault)
     {
-        var options = new SslClientAuthenticationOptions
-        {
-            TargetHost = "localhost",
-            ApplicationProtocols = [new SslApplicationProtocol(TunnelProtocol.CarrierApplicationProtocol)],
-            CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck },
-        };
-        options.CertificateChainPolicy.CustomTrustStore.ImportFromPemFile(_cluster.CaFile);
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        await socket.ConnectAsync(IPAddress.Loopback, _cluster.Port, Cancelled);
-        await using var carrier = await TlsStream.ConnectAsync(new SocketStream(socket), options, Cancelled);
-        Assert.Equal(options.ApplicationProtocols[0], carrier.Session.NegotiatedApplicationProtocol);
+        await using var carrier = await CarrierClient.DialAsync(_cluster);
 
         switch (fault)
         {
@@ -125,11 +83,9 @@ public sealed class TransportTests(ClusterFixture fixture) : IAsyncLifetime
                 await AssertClosedAsync();
                 break;
             default:
-                var token = (await File.ReadAllTextAsync(_cluster.ConnectorToken, Cancelled)).Split('"', StringSplitOptions.RemoveEmptyEntries);
-                var id = token.Single(static word => word.EndsWith(".access", StringComparison.Ordinal));
-                var secret = token.Single(static word => word.StartsWith("tunnel_", StringComparison.Ordinal));
-                await CarrierHandshake.SendAsync(carrier, fault == "unknown token" ? new Join(id, "wrong", "0") : new Join(id, secret, "0"), Cancelled);
-                var refused = Assert.IsType<JoinRefused>(await CarrierHandshake.ReceiveAsync(carrier, Cancelled));
+                var (id, secret) = await CarrierClient.ReadTokenAsync(_cluster.ConnectorToken);
+                var answer = await CarrierClient.AskAsync(carrier, fault == "unknown token" ? new Join(id, "wrong", "0") : new Join(id, secret, "0"));
+                var refused = Assert.IsType<JoinRefused>(answer);
                 Assert.Equal("token-refused", refused.Code);
                 await _cluster.Ingress.WaitForAsync("AccessDenied");
                 Assert.DoesNotContain(secret, _cluster.AllLogs(), StringComparison.Ordinal);
@@ -150,11 +106,4 @@ public sealed class TransportTests(ClusterFixture fixture) : IAsyncLifetime
         "carriers over WebSockets" => _cluster.StartConnectorAsync(new Dictionary<string, string> { ["HTTPS_PROXY"] = proxy.Address, ["NO_PROXY"] = "" }),
         _ => _cluster.StartConnectorAsync(new Dictionary<string, string> { ["TUNNEL_CONNECTOR__Carriers"] = "0" }),
     };
-
-    private async Task<(Socket Application, Socket Target)> ConnectAsync()
-    {
-        var application = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        await application.ConnectAsync(await _cluster.LocalListenerAsync("raw"), Cancelled);
-        return (application, await _target.AcceptSocketAsync(Cancelled).AsTask().WaitAsync(Patience, Cancelled));
-    }
 }

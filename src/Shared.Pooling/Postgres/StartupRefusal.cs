@@ -73,8 +73,8 @@ public static class StartupRefusal
     // PostgreSQL, appendix A: class 08 connection exceptions, 28000 invalid authorization, 53300 too many connections.
     private static string SqlState(DialException failure) => failure switch
     {
-        { Status: 401 or 403 } => "28000",
-        { Status: 429 } or { Code: "limited" } => "53300",
+        { Hop: Hop.Ingress, Code: "token-refused" } => "28000",
+        { Code: "limited" } => "53300",
         _ => "08006",
     };
 

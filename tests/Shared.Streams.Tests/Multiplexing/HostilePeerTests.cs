@@ -17,7 +17,7 @@ public sealed class HostilePeerTests
         "unknown type", "type zero", "data without bytes", "data over the limit", "data of the carrier", "data of no stream", "credit of no stream",
         "credit too short", "ping of a stream", "ping too long", "message over the limit", "message of no stream", "garbage for a message",
         "open again", "open backwards", "opened", "refused", "late handshake", "data beyond the credit", "data after the end", "second end",
-        "too much credit", "ends within a header", "ends within a message");
+        "too much credit", "drain", "drain with a body", "ends within a header", "ends within a message");
 
     [Theory]
     [MemberData(nameof(BadAtAcceptor))]
@@ -140,6 +140,8 @@ public sealed class HostilePeerTests
             case "open backwards": await SendAsync(peer, Frame(1, FrameType.Message, ProtocolCodec.Encode(new Open("id", "service")))); break;
             case "opened": await SendAsync(peer, Frame(2, FrameType.Message, ProtocolCodec.OpenedBytes.ToArray())); break;
             case "refused": await SendAsync(peer, Frame(2, FrameType.Message, ProtocolCodec.Encode(new Refused("code", "message")))); break;
+            case "drain": await SendAsync(peer, Frame(2, FrameType.Drain, [])); break;
+            case "drain with a body": await SendAsync(peer, Frame(2, FrameType.Drain, [1])); break;
             case "late handshake": await SendAsync(peer, Frame(0, FrameType.Handshake, ProtocolCodec.Encode(new Join("id", "secret", "session")))); break;
             case "data beyond the credit":
                 for (var i = 0; i < ReceiveWindow.Initial / Window.Length; i++)

@@ -128,6 +128,50 @@ public sealed class MultiplexerTests
     }
 
     [Fact]
+    public async Task Accepting_end_that_drains_loses_no_stream()
+    {
+        await using var carrier = Connect();
+        var running = await carrier.OpenAsync();
+
+        carrier.Acceptor.Drain();
+
+        // Some of these cross the drain, the others find it there already: none is lost, none hangs, none reaches the other end.
+        for (var i = 0; i < 20; i++)
+        {
+            await Assert.ThrowsAnyAsync<IOException>(() => carrier.Opener.OpenAsync(new Open("id", "service"), early: null, Cancelled).WaitAsync(Patience, Cancelled));
+        }
+
+        Assert.False(carrier.OpenerRun.IsCompleted);
+        await EchoAsync(running);
+        await carrier.OpenerRun.WaitAsync(Patience, Cancelled);
+        await carrier.AcceptorRun.WaitAsync(Patience, Cancelled);
+    }
+
+    [Fact]
+    public async Task Stream_that_crosses_a_drain_was_not_taken()
+    {
+        var (peer, ours) = MemoryDuplexStream.CreatePair();
+        var opener = new Multiplexer(ours, TimeProvider.System);
+        var run = opener.RunAsync();
+        var taken = opener.Open(new Open("id", "service"));
+        var crossing = opener.Open(new Open("id", "service"));
+        await crossing.WriteAsync("early"u8.ToArray(), Cancelled);
+
+        var drain = new byte[FrameHeader.Size];
+        new FrameHeader(taken.Id, FrameType.Drain, 0).Write(drain);
+        await peer.WriteAsync(drain, Cancelled);
+
+        await Assert.ThrowsAsync<StreamNotTakenException>(() => crossing.Answer.WaitAsync(Patience, Cancelled));
+        await Assert.ThrowsAsync<StreamAbortedException>(async () => await crossing.ReadAsync(new byte[1], Cancelled));
+        Assert.False(taken.Answer.IsCompleted);
+        Assert.False(run.IsCompleted);
+        taken.Abort(StreamAbort.Dropped);
+        await CountToEndAsync(peer).WaitAsync(Patience, Cancelled);
+        await peer.CompleteWritesAsync(Cancelled);
+        await run.WaitAsync(Patience, Cancelled);
+    }
+
+    [Fact]
     public async Task Peer_that_says_nothing_any_more_is_given_up()
     {
         var time = new FakeTimeProvider();
