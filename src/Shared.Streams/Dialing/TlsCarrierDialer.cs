@@ -1,4 +1,3 @@
-using System.Net.Security;
 using System.Security.Authentication;
 using Shared.Streams.Access;
 using Shared.Streams.Multiplexing;
@@ -15,8 +14,6 @@ namespace Shared.Streams.Dialing;
 /// <param name="options">How to reach the ingress.</param>
 internal sealed class TlsCarrierDialer(WebSocketDialerOptions options)
 {
-    private static readonly SslApplicationProtocol ApplicationProtocol = new(TunnelProtocol.CarrierApplicationProtocol);
-
     /// <summary>An ingress that took no carrier is not asked again before.</summary>
     private static readonly TimeSpan AskAgainAfter = TimeSpan.FromMinutes(5);
 
@@ -71,8 +68,7 @@ internal sealed class TlsCarrierDialer(WebSocketDialerOptions options)
     {
         var (host, port) = options.ConnectTo ?? new HostAndPort(ingress.IdnHost, ingress.Port);
         var socket = await TcpConnector.ConnectAsync(host, port, options.Timeout, options.Time, cancellationToken);
-        var tls = options.Trust.ClientOptions(ingress.IdnHost);
-        tls.ApplicationProtocols = [ApplicationProtocol, SslApplicationProtocol.Http11];
+        var tls = CarrierTls.Apply(options.Trust.ClientOptions(ingress.IdnHost));
         TlsStream stream;
         try
         {
@@ -83,7 +79,7 @@ internal sealed class TlsCarrierDialer(WebSocketDialerOptions options)
             return null;
         }
 
-        if (stream.Session.NegotiatedApplicationProtocol == ApplicationProtocol)
+        if (stream.Session.NegotiatedApplicationProtocol == CarrierTls.ApplicationProtocol)
         {
             return stream;
         }

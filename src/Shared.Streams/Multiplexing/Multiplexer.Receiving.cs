@@ -7,7 +7,7 @@ namespace Shared.Streams.Multiplexing;
 /// <content>The receiving loop: bytes of the carrier to frames to streams; pings and how long a silent peer is believed in.</content>
 public sealed partial class Multiplexer
 {
-    private const int BufferSize = 64 * 1024;
+    private const int BufferSize = 128 * 1024;
 
     /// <summary>So many reads in a row without a wait; then others of this thread have their turn.</summary>
     private const int MaxReadsInARow = 512;

@@ -15,10 +15,14 @@ internal sealed class InnerStream(DuplexStream inner) : Stream
 {
     [SuppressMessage("Reliability", "CA2213", Justification = "Without a wait handle it owns nothing, and a reader may come back to it after disposal.")]
     private readonly SemaphoreSlim _session = new(1);
+    private readonly TransportBuffer _buffer = new(inner);
     private volatile bool _endReached;
 
     /// <summary>The right to use the TLS session for reading or for shutting down.</summary>
     public SemaphoreSlim Session => _session;
+
+    /// <summary>What was gathered, or came before it was asked for.</summary>
+    public TransportBuffer Buffer => _buffer;
 
     /// <summary>True once the stream underneath has ended.</summary>
     public bool EndReached => _endReached;
@@ -40,14 +44,14 @@ internal sealed class InnerStream(DuplexStream inner) : Stream
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        var reading = inner.ReadAsync(buffer, cancellationToken);
+        var reading = _buffer.ReadAsync(buffer, cancellationToken);
         var count = reading.IsCompleted ? await reading : await WaitAsync(reading);
         _endReached |= count == 0 && !buffer.IsEmpty;
         return count;
     }
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
-        inner.WriteAsync(buffer, cancellationToken);
+        _buffer.WriteAsync(buffer, cancellationToken);
 
     public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
         ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();

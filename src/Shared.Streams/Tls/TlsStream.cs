@@ -10,6 +10,9 @@ namespace Shared.Streams.Tls;
 /// </summary>
 public sealed class TlsStream : DuplexStream
 {
+    /// <summary>What one record carries (RFC 8446 section 5.1).</summary>
+    private const int MaxPlaintext = 16 * 1024;
+
     private readonly DuplexStream _inner;
     private readonly InnerStream _transport;
     private readonly SslStream _tls;
@@ -73,6 +76,12 @@ public sealed class TlsStream : DuplexStream
         try
         {
             count = await _tls.ReadAsync(buffer, cancellationToken);
+
+            // As long as the next record is here as a whole, it is to be had without waiting.
+            while (count > 0 && buffer.Length - count >= MaxPlaintext && _transport.Buffer.Ahead >= TransportBuffer.LargestRecord)
+            {
+                count += await _tls.ReadAsync(buffer[count..], cancellationToken);
+            }
         }
         catch (Exception exception) when (IsFailure(exception))
         {
@@ -116,7 +125,15 @@ public sealed class TlsStream : DuplexStream
 
         try
         {
+            if (buffer.Length <= MaxPlaintext)
+            {
+                await _tls.WriteAsync(buffer, cancellationToken);
+                return;
+            }
+
+            _transport.Buffer.BeginGathering();
             await _tls.WriteAsync(buffer, cancellationToken);
+            await _transport.Buffer.FlushAsync(cancellationToken);
         }
         catch (Exception exception) when (IsFailure(exception))
         {

@@ -19,7 +19,6 @@ internal sealed class CarrierDoor(
     ICertificateSource certificates, ConnectorCarriers connectors, ApplicationCarriers applications, TimeProvider time)
 {
     private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(10);
-    private static readonly List<SslApplicationProtocol> ApplicationProtocols = [new(TunnelProtocol.CarrierApplicationProtocol)];
 
     /// <summary>Serves one connection to its end; takes over the socket.</summary>
     public async Task ServeAsync(Socket socket)
@@ -58,13 +57,7 @@ internal sealed class CarrierDoor(
         await carry();
     }
 
-    private SslServerAuthenticationOptions Tls(string serverName) => new()
-    {
-        ServerCertificateContext = certificates.Select(serverName),
-        EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
-        ApplicationProtocols = ApplicationProtocols,
-        ClientCertificateRequired = false,
-    };
+    private SslServerAuthenticationOptions Tls(string serverName) => CarrierTls.Server(certificates.Select(serverName));
 
     /// <summary>Answers the first message.</summary>
     /// <returns>What to do with the carrier, or null after the refusal was said.</returns>
