@@ -92,7 +92,10 @@ public sealed partial class MultiplexedStream : IValueTaskSource<int>
             _peerEnded = true;
             wake = _reading;
             _reading = false;
-            _hasReadEnd = wake && !_readBuffer.IsEmpty;
+            if (wake && !_readBuffer.IsEmpty)
+            {
+                HaveReadEnd();
+            }
         }
 
         ForgetWhenEnded();
@@ -189,18 +192,31 @@ public sealed partial class MultiplexedStream : IValueTaskSource<int>
 
         if (_peerEnded)
         {
-            _hasReadEnd |= !destination.IsEmpty;
+            if (!destination.IsEmpty)
+            {
+                HaveReadEnd();
+            }
+
             return 0;
         }
 
+        _window.Close();
         _abort.TrySet(_peerReset!.Value, byPeer: true);
         throw _abort.ToException();
+    }
+
+    /// <summary>Nothing comes any more. Under the lock.</summary>
+    private void HaveReadEnd()
+    {
+        _hasReadEnd = true;
+        _window.Close();
     }
 
     private void DropReceived()
     {
         lock (_gate)
         {
+            _window.Close();
             _queue.Clear();
             _arriving = default;
         }

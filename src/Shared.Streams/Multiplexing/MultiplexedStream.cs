@@ -25,7 +25,7 @@ public sealed partial class MultiplexedStream : DuplexStream
     internal MultiplexedStream(Multiplexer multiplexer, uint id, TimeProvider time)
     {
         (_multiplexer, Id) = (multiplexer, id);
-        _window = new ReceiveWindow(time);
+        _window = new ReceiveWindow(time, multiplexer.Windows);
     }
 
     /// <summary>

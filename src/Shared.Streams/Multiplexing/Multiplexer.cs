@@ -50,6 +50,9 @@ public sealed partial class Multiplexer
 
     internal FrameWriter Writer { get; }
 
+    /// <summary>What the windows of all streams share for their growth.</summary>
+    internal WindowBudget Windows { get; } = new();
+
     /// <summary>
     /// Opens a stream without waiting: it may be written to at once, <see cref="MultiplexedStream.Answer"/> tells whether it was taken.
     /// </summary>

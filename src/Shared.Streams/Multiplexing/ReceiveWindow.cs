@@ -2,16 +2,21 @@ namespace Shared.Streams.Multiplexing;
 
 /// <summary>
 /// How much the peer may send on one stream before its bytes are consumed: the bound of what a stream that nobody reads can pile up.
-/// It begins small and doubles while it is what limits the stream, which is when half of it is consumed within two round trips.
-/// One caller at a time.
+/// It begins small and grows while it is what limits the stream, which is when half of it is consumed within two round trips. One caller at a
+/// time.
 /// </summary>
-internal sealed class ReceiveWindow(TimeProvider time)
+/// <param name="time">The clock of growth.</param>
+/// <param name="budget">What all windows of the carrier share for their growth.</param>
+internal sealed class ReceiveWindow(TimeProvider time, WindowBudget budget)
 {
     /// <summary>What both ends begin with, in bytes.</summary>
     public const int Initial = 256 * 1024;
 
     /// <summary>What it grows to at the most, in bytes: 16 MiB fill 1 Gbit/s over 125 ms.</summary>
     public const int Largest = 16 * 1024 * 1024;
+
+    /// <summary>Each step, so that three round trips lead from the first window to the last.</summary>
+    private const int Growth = 4;
 
     private int _size = Initial;
     private int _available = Initial;
@@ -46,13 +51,24 @@ internal sealed class ReceiveWindow(TimeProvider time)
         var grant = _consumed;
         if (_size < Largest && time.GetElapsedTime(_lastGrant, now) < roundTrip * 2)
         {
-            grant += _size;
-            _size *= 2;
+            var more = Math.Min(_size * Growth, Largest) - _size;
+            if (budget.TryTake(more))
+            {
+                grant += more;
+                _size += more;
+            }
         }
 
         _lastGrant = now;
         _consumed = 0;
         _available += grant;
         return grant;
+    }
+
+    /// <summary>The stream is over: nothing is granted any more, and what it grew by is for others.</summary>
+    public void Close()
+    {
+        budget.Return(_size - Initial);
+        _size = Initial;
     }
 }

@@ -8,11 +8,12 @@ public sealed class ReceiveWindowTests
     private static readonly TimeSpan RoundTrip = TimeSpan.FromMilliseconds(100);
 
     private readonly FakeTimeProvider _time = new();
+    private readonly WindowBudget _budget = new();
 
     [Fact]
     public void Nothing_beyond_the_window_is_taken()
     {
-        var window = new ReceiveWindow(_time);
+        var window = new ReceiveWindow(_time, _budget);
 
         Assert.True(window.TryReceive(ReceiveWindow.Initial));
         Assert.False(window.TryReceive(1));
@@ -21,7 +22,7 @@ public sealed class ReceiveWindowTests
     [Fact]
     public void Half_of_the_window_is_granted_again_when_it_is_consumed()
     {
-        var window = new ReceiveWindow(_time);
+        var window = new ReceiveWindow(_time, _budget);
         Assert.True(window.TryReceive(ReceiveWindow.Initial));
         _time.Advance(RoundTrip * 3);
 
@@ -35,29 +36,54 @@ public sealed class ReceiveWindowTests
     [Fact]
     public void Window_that_limits_a_stream_grows_up_to_its_bound()
     {
-        var window = new ReceiveWindow(_time);
-        var size = ReceiveWindow.Initial;
-        for (var outstanding = size; size < ReceiveWindow.Largest; size *= 2)
-        {
-            Assert.True(window.TryReceive(outstanding));
-            var granted = window.Consume(size, RoundTrip);
-            Assert.Equal(size * 2, granted);
-            outstanding = granted;
-        }
+        var window = new ReceiveWindow(_time, _budget);
+        var granted = Grow(window);
+        Assert.Equal(ReceiveWindow.Largest - ReceiveWindow.Initial, granted);
 
-        Assert.True(window.TryReceive(size));
-        Assert.Equal(size, window.Consume(size, RoundTrip));
+        Assert.True(window.TryReceive(ReceiveWindow.Largest));
+        Assert.Equal(ReceiveWindow.Largest, window.Consume(ReceiveWindow.Largest, RoundTrip));
+    }
+
+    [Fact]
+    public void Windows_share_what_they_may_grow_by()
+    {
+        var windows = Enumerable.Range(0, 20).Select(_ => new ReceiveWindow(_time, _budget)).ToArray();
+        Assert.InRange(windows.Sum(Grow), WindowBudget.Size / 2, WindowBudget.Size);
+        var late = new ReceiveWindow(_time, _budget);
+        Assert.Equal(0, Grow(late));
+
+        Array.ForEach(windows, static window => window.Close());
+
+        Assert.Equal(ReceiveWindow.Largest - ReceiveWindow.Initial, Grow(late));
     }
 
     [Fact]
     public void Window_of_a_slow_reader_stays_as_it_is()
     {
-        var window = new ReceiveWindow(_time);
+        var window = new ReceiveWindow(_time, _budget);
         for (var i = 0; i < 10; i++)
         {
             Assert.True(window.TryReceive(ReceiveWindow.Initial / 2));
             _time.Advance(RoundTrip * 2);
             Assert.Equal(ReceiveWindow.Initial / 2, window.Consume(ReceiveWindow.Initial / 2, RoundTrip));
+        }
+    }
+
+    /// <summary>Uses a window up as quickly as it is granted, until it grows no more; how much it has grown by.</summary>
+    private static int Grow(ReceiveWindow window)
+    {
+        var (size, grown) = (ReceiveWindow.Initial, 0);
+        while (true)
+        {
+            Assert.True(window.TryReceive(size));
+            var more = window.Consume(size, RoundTrip) - size;
+            if (more == 0)
+            {
+                return grown;
+            }
+
+            grown += more;
+            size += more;
         }
     }
 }
