@@ -24,6 +24,7 @@ internal sealed class Bench(BenchOptions options, Pgbench pgbench, Samples sampl
         (string Name, Func<Contender, CancellationToken, Task> Run)[] measures =
         [
             ("pgbench with 1 client", OneClientAsync), ("pgbench with 16 clients", SixteenClientsAsync), ("connections", ConnectionsAsync),
+            ("opening", OpenAsync), ("opening many", OpenManyAsync),
             ("upload", UploadAsync), ("download", DownloadAsync),
         ];
         foreach (var (name, run) in measures)
@@ -51,6 +52,7 @@ internal sealed class Bench(BenchOptions options, Pgbench pgbench, Samples sampl
     private async Task UseAsync(Contender contender, CancellationToken cancellationToken)
     {
         await pgbench.RunAsync(contender.Postgres, clients: 16, options.PgbenchSeconds, cancellationToken);
+        await StreamOpening.SustainedAsync(contender.Raw, TimeSpan.FromSeconds(options.OpenSeconds), cancellationToken);
         await BulkTransfer.UploadAsync(contender.Raw, options.BulkSeconds, cancellationToken);
         await BulkTransfer.DownloadAsync(contender.Raw, options.BulkSeconds, cancellationToken);
     }
@@ -77,6 +79,24 @@ internal sealed class Bench(BenchOptions options, Pgbench pgbench, Samples sampl
 
     private async Task ConnectionsAsync(Contender contender, CancellationToken cancellationToken) =>
         samples.Add(contender.Name, Metric.Connections, await pgbench.ConnectAsync(contender.Postgres, clients: 4, options.ConnectSeconds, cancellationToken));
+
+    private async Task OpenAsync(Contender contender, CancellationToken cancellationToken)
+    {
+        var times = await StreamOpening.OneAtATimeAsync(contender.Raw, TimeSpan.FromSeconds(options.OpenSeconds), cancellationToken);
+        samples.Add(contender.Name, Metric.Open, times.Echoed);
+        samples.Add(contender.Name, Metric.OpenConnected, times.Connected);
+    }
+
+    private async Task OpenManyAsync(Contender contender, CancellationToken cancellationToken)
+    {
+        var before = ProcessUsage.CpuSeconds(contender.Processes);
+        var rate = await StreamOpening.SustainedAsync(contender.Raw, TimeSpan.FromSeconds(options.OpenSeconds), cancellationToken);
+        samples.Add(contender.Name, Metric.OpenRate, rate.PerSecond);
+        if (contender.Processes.Count > 0)
+        {
+            samples.Add(contender.Name, Metric.CpuOpen, (ProcessUsage.CpuSeconds(contender.Processes) - before) / rate.Streams * 1_000_000);
+        }
+    }
 
     private Task UploadAsync(Contender contender, CancellationToken cancellationToken) =>
         BulkAsync(contender, BulkTransfer.UploadAsync, Metric.Upload, Metric.CpuUpload, cancellationToken);

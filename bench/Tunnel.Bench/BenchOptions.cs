@@ -5,7 +5,10 @@ namespace Tunnel.Bench;
 /// <summary>How long and how often to measure. The full run takes about 25 minutes, the quick one less than 5.</summary>
 internal sealed record BenchOptions
 {
-    public const string Usage = "usage: tunnel-bench [--quick] [--suite tunnel|pooler|distance]… [--rounds N] [--only NAME]… [--round-trip MS] [--json FILE]";
+    public const string Usage =
+        "usage: tunnel-bench [--quick] [--suite tunnel|pooler|distance|startup|scaling]… [--rounds N] [--only NAME]… [--round-trip MS] [--window KIB] [--json FILE]";
+
+    private const int KiB = 1024;
 
     public int Rounds { get; init; } = 5;
 
@@ -18,6 +21,9 @@ internal sealed record BenchOptions
     /// <summary>Gets the seconds of one bulk transfer.</summary>
     public int BulkSeconds { get; init; } = 2;
 
+    /// <summary>Gets the seconds in which streams are opened one at a time, and again many at a time.</summary>
+    public int OpenSeconds { get; init; } = 2;
+
     public int IdleStreams { get; init; } = 1000;
 
     public int IdleRounds { get; init; } = 3;
@@ -28,8 +34,20 @@ internal sealed record BenchOptions
     /// <summary>Gets how often a short-lived application is run over the distance in each round.</summary>
     public int DistanceRuns { get; init; } = 4;
 
+    /// <summary>Gets how often single streams over the distance are measured.</summary>
+    public int FarRounds { get; init; } = 3;
+
+    /// <summary>Gets the seconds of one bulk transfer over the distance; beginning and end cost a round trip or two of them.</summary>
+    public int FarBulkSeconds { get; init; } = 5;
+
     /// <summary>Gets the emulated distance: the milliseconds of a byte there and back.</summary>
     public double RoundTripMilliseconds { get; init; } = 125;
+
+    /// <summary>
+    /// Gets the bytes that a connection over the distance has on the way, at most. The default is what Linux's TCP was measured to
+    /// keep on the way with its default tcp_wmem, whose 4 MiB count the kernel's own structures too: 18 MiB/s over 125 ms.
+    /// </summary>
+    public int Window { get; init; } = 2304 * KiB;
 
     /// <summary>Gets the suites to run, all of them when empty.</summary>
     public IReadOnlyList<string> Suites { get; init; } = [];
@@ -39,7 +57,7 @@ internal sealed record BenchOptions
 
     public string? JsonFile { get; init; }
 
-    private static BenchOptions Quick => new() { Rounds = 2, PgbenchSeconds = 1, ConnectSeconds = 1, BulkSeconds = 1, IdleRounds = 1, IdleClients = 1000, DistanceRuns = 1 };
+    private static BenchOptions Quick => new() { Rounds = 2, PgbenchSeconds = 1, ConnectSeconds = 1, BulkSeconds = 1, OpenSeconds = 1, IdleRounds = 1, IdleClients = 1000, DistanceRuns = 1, FarRounds = 1, FarBulkSeconds = 3 };
 
     /// <exception cref="FormatException">The arguments are not understood; the message says which.</exception>
     public static BenchOptions Parse(IReadOnlyList<string> arguments, IReadOnlyList<string> suites)
@@ -63,6 +81,7 @@ internal sealed record BenchOptions
                     RoundTripMilliseconds = double.TryParse(value, CultureInfo.InvariantCulture, out var ms) && ms is >= 0 and <= 10_000
                         ? ms : throw new FormatException("--round-trip needs a number of milliseconds from 0 to 10000"),
                 },
+                "--window" => options with { Window = int.TryParse(value, out var kib) && kib is > 0 and <= 1_000_000 ? kib * KiB : throw new FormatException("--window needs a number of KiB") },
                 "--only" => options with { Only = [.. options.Only, value] },
                 "--json" => options with { JsonFile = value },
                 _ => throw new FormatException($"unknown option {name}"),

@@ -11,5 +11,6 @@ internal interface ISuite
     /// <summary>Gets the names of its contenders other than the one that always runs.</summary>
     IReadOnlyList<string> Contenders { get; }
 
-    Task<SuiteReport> RunAsync(BenchRun run, CancellationToken cancellationToken);
+    /// <returns>Its tables.</returns>
+    Task<IReadOnlyList<SuiteReport>> RunAsync(BenchRun run, CancellationToken cancellationToken);
 }

@@ -65,7 +65,7 @@ async Task<bool> RunAsync(string directory, CancellationToken cancellationToken)
     var reports = new List<SuiteReport>();
     foreach (var suite in suites.Where(suite => options.Suites.Count == 0 || options.Suites.Contains(suite.Name)).Where(suite => run.IsWanted(suite.Contenders)))
     {
-        reports.Add(await suite.RunAsync(run, cancellationToken));
+        reports.AddRange(await suite.RunAsync(run, cancellationToken));
     }
 
     var environment = await RunEnvironment.ReadAsync(cancellationToken);

@@ -1,38 +1,41 @@
 using Tunnel.Bench.Contenders;
+using Tunnel.Bench.Distance;
 using Tunnel.Bench.Measures;
 using Tunnel.Bench.Reporting;
 
 namespace Tunnel.Bench;
 
-/// <summary>Every way to one PostgreSQL: direct, each way in of the tunnel, and `ssh -R`.</summary>
+/// <summary>Every way to one PostgreSQL: direct, each way in of the tunnel, and its peers.</summary>
 internal sealed class TunnelSuite : ISuite
 {
     private const string DirectUnixName = "direct Unix";
 
+    private static readonly Way[] Ways = [Way.Tunnel, Way.WebSockets, Way.Ssh, Way.Stunnel, Way.Haproxy];
+
+    // Memory is measured of one contender at a time, on processes that did nothing before; a Unix listener's is that of a TCP listener.
+    private static readonly (string Name, Way Way)[] IdleWays =
+    [
+        (TunnelChain.ForwarderName, Way.Tunnel), (TunnelChain.IngressTcpName, Way.Ingress), (TunnelChain.WebSocketsName, Way.WebSockets),
+        (SshReverse.Name, Way.Ssh), (StunnelPair.Name, Way.Stunnel), (HaproxyPair.Name, Way.Haproxy),
+    ];
+
     public string Name => "tunnel";
 
-    public IReadOnlyList<string> Contenders { get; } =
-        [DirectUnixName, TunnelChain.ForwarderName, TunnelChain.IngressTcpName, TunnelChain.IngressUnixName, SshReverse.Name];
+    public IReadOnlyList<string> Contenders { get; } = [DirectUnixName, .. Ways.SelectMany(way => way.Names)];
 
-    public async Task<SuiteReport> RunAsync(BenchRun run, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<SuiteReport>> RunAsync(BenchRun run, CancellationToken cancellationToken)
     {
         var (options, database, raw) = (run.Options, run.Database, run.Raw);
         var samples = new Samples();
         var bench = new Bench(options, new Pgbench(Database.ClientEnvironment, Database.Name, run.Directory), samples);
         IReadOnlyList<Contender> contenders;
-        await using (var chain = run.IsWanted(TunnelChain.ForwarderName, TunnelChain.IngressTcpName, TunnelChain.IngressUnixName)
-            ? await StartChainAsync(run, "chain", cancellationToken) : null)
-        await using (var ssh = run.IsWanted(SshReverse.Name) ? await StartSshAsync(run, cancellationToken) : null)
+        await using (var ways = await StartedWays.StartAsync(run, Ways, "w", Link.None, cancellationToken))
         {
-            Contender?[] all =
-            [
-                new Contender(DirectUnixName, "client → target, by a Unix socket", database.UnixEndPoint, raw.UnixEndPoint, []),
-                chain?.Forwarder, chain?.IngressTcp, chain?.IngressUnix, ssh?.Contender,
-            ];
+            var directUnix = new Contender(DirectUnixName, "client → target, by a Unix socket", database.UnixEndPoint, raw.UnixEndPoint, []);
             contenders =
             [
                 new Contender(Contender.Base, "client → target", database.TcpEndPoint, raw.TcpEndPoint, []),
-                .. all.OfType<Contender>().Where(contender => run.IsWanted(contender.Name)),
+                .. run.IsWanted(DirectUnixName) ? [directUnix] : Array.Empty<Contender>(), .. ways.Contenders,
             ];
             await run.SayAsync($"{Name}: warming up");
             await bench.WarmUpAsync(contenders, cancellationToken);
@@ -46,38 +49,14 @@ internal sealed class TunnelSuite : ISuite
         for (var round = 0; round < options.IdleRounds; round++)
         {
             await run.SayAsync($"{Name}: memory of {options.IdleStreams} idle streams, run {round + 1} of {options.IdleRounds}");
-            await MeasureIdleAsync(run, bench, round, cancellationToken);
+            foreach (var (name, way) in IdleWays.Where(entry => run.IsWanted(entry.Name)))
+            {
+                await using var started = await way.StartAsync(run, $"i{round}{Array.IndexOf(IdleWays, (name, way))}", Link.None, cancellationToken);
+                await bench.MeasureIdleAsync(started.Contenders.First(contender => contender.Name == name), cancellationToken);
+            }
         }
 
-        return new SuiteReport(
-            Name, "Ways to the database", [.. contenders.Select(contender => new ReportColumn(contender.Name, contender.Way))], Metric.All, samples);
+        return [new SuiteReport(
+            Name, "Ways to the database", [.. contenders.Select(contender => new ReportColumn(contender.Name, contender.Way))], Metric.All, samples)];
     }
-
-    // Each on processes of its own that did nothing before.
-    private static async Task MeasureIdleAsync(BenchRun run, Bench bench, int round, CancellationToken cancellationToken)
-    {
-        if (run.IsWanted(TunnelChain.ForwarderName))
-        {
-            await using var chain = await StartChainAsync(run, $"f{round}", cancellationToken);
-            await bench.MeasureIdleAsync(chain.Forwarder, cancellationToken);
-        }
-
-        if (run.IsWanted(TunnelChain.IngressTcpName))
-        {
-            await using var chain = await StartChainAsync(run, $"t{round}", cancellationToken);
-            await bench.MeasureIdleAsync(chain.IngressTcp, cancellationToken);
-        }
-
-        if (run.IsWanted(SshReverse.Name))
-        {
-            await using var ssh = await StartSshAsync(run, cancellationToken);
-            await bench.MeasureIdleAsync(ssh.Contender, cancellationToken);
-        }
-    }
-
-    private static Task<TunnelChain> StartChainAsync(BenchRun run, string name, CancellationToken cancellationToken) =>
-        TunnelChain.StartAsync(run.Programs, Path.Combine(run.Directory, name), run.Database.TcpEndPoint, run.Raw.TcpEndPoint, cancellationToken);
-
-    private static Task<SshReverse> StartSshAsync(BenchRun run, CancellationToken cancellationToken) =>
-        SshReverse.StartAsync(Path.Combine(run.Directory, "ssh"), run.Database.TcpEndPoint, run.Raw.TcpEndPoint, cancellationToken);
 }

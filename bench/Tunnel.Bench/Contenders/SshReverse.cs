@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using Tunnel.Bench.Distance;
 using Tunnel.Bench.Processes;
 
 namespace Tunnel.Bench.Contenders;
@@ -27,10 +28,9 @@ internal sealed class SshReverse : IAsyncDisposable
 
     public Contender Contender { get; }
 
-    public static async Task<SshReverse> StartAsync(
-        string directory, IPEndPoint postgres, IPEndPoint raw, CancellationToken cancellationToken)
+    public static async Task<SshReverse> StartAsync(BenchRun run, string name, Link link, CancellationToken cancellationToken)
     {
-        Directory.CreateDirectory(directory);
+        var directory = run.DirectoryFor(name);
         foreach (var key in new[] { "host", "client" })
         {
             var file = Path.Combine(directory, key);
@@ -48,9 +48,11 @@ internal sealed class SshReverse : IAsyncDisposable
 
         var port = FreePort.Next().Port;
         await WriteServerConfigurationAsync(directory, port, cancellationToken);
+        var listener = new IPEndPoint(IPAddress.Loopback, port);
+        var across = link.Across(listener);
         await File.WriteAllTextAsync(
             Path.Combine(directory, "known_hosts"),
-            $"[127.0.0.1]:{port} {await File.ReadAllTextAsync(Path.Combine(directory, "host.pub"), cancellationToken)}", cancellationToken);
+            $"[127.0.0.1]:{across.Port} {await File.ReadAllTextAsync(Path.Combine(directory, "host.pub"), cancellationToken)}", cancellationToken);
 
         var postgresForwarded = FreePort.Next();
         var rawForwarded = FreePort.Next();
@@ -58,14 +60,14 @@ internal sealed class SshReverse : IAsyncDisposable
         Daemon? client = null;
         try
         {
-            await Readiness.WaitForListenerAsync(new IPEndPoint(IPAddress.Loopback, port), [server], cancellationToken);
+            await Readiness.WaitForListenerAsync(listener, [server], cancellationToken);
             client = new Daemon(
                 "ssh",
                 [
-                    "-F", "none", "-N", "-T", "-i", Path.Combine(directory, "client"), "-p", Text(port),
+                    "-F", "none", "-N", "-T", "-i", Path.Combine(directory, "client"), "-p", Text(across.Port),
                     "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=yes", "-o", "ExitOnForwardFailure=yes",
                     "-o", $"UserKnownHostsFile={Path.Combine(directory, "known_hosts")}",
-                    "-R", $"{postgresForwarded}:{postgres}", "-R", $"{rawForwarded}:{raw}",
+                    "-R", $"{postgresForwarded}:{run.Database.TcpEndPoint}", "-R", $"{rawForwarded}:{run.Raw.TcpEndPoint}",
                     $"{Environment.UserName}@127.0.0.1",
                 ]);
             await Readiness.WaitForListenerAsync(postgresForwarded, [server, client], cancellationToken);

@@ -13,11 +13,9 @@ internal sealed class TunnelChain : IAsyncDisposable
     public const string ForwarderName = "forwarder";
     public const string IngressTcpName = "ingress TCP";
     public const string IngressUnixName = "ingress Unix";
+    public const string WebSocketsName = "ingress TCP, WebSocket per stream";
 
-    public const string PostgresHost = "postgres.bench.localhost";
-
-    private const string RawHost = "raw.bench.localhost";
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    public const string PostgresHost = TunnelState.PostgresHost;
 
     private readonly List<Daemon> _daemons = [];
 
@@ -25,8 +23,8 @@ internal sealed class TunnelChain : IAsyncDisposable
     {
     }
 
-    /// <summary>Gets the whole chain: application, forwarder, ingress, connector, target.</summary>
-    public Contender Forwarder { get; private set; } = null!;
+    /// <summary>Gets the whole chain: application, forwarder, ingress, connector, target; null without forwarders.</summary>
+    public Contender? Forwarder { get; private set; }
 
     public Contender IngressTcp { get; private set; } = null!;
 
@@ -41,12 +39,20 @@ internal sealed class TunnelChain : IAsyncDisposable
     /// <summary>Gets the file of the application's token.</summary>
     public string AccessToken { get; private set; } = "";
 
-    public static async Task<TunnelChain> StartAsync(Programs programs, string directory, IPEndPoint postgres, IPEndPoint raw, CancellationToken cancellationToken)
+    public WatchedProcess IngressProcess { get; private set; } = null!;
+
+    public IReadOnlyList<WatchedProcess> ConnectorProcesses { get; private set; } = [];
+
+    /// <param name="run">The run that it is part of.</param>
+    /// <param name="name">A name for its directory, different from that of every other one in the run.</param>
+    /// <param name="options">How it differs from the default.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public static async Task<TunnelChain> StartAsync(BenchRun run, string name, TunnelChainOptions options, CancellationToken cancellationToken)
     {
         var chain = new TunnelChain();
         try
         {
-            await chain.StartAllAsync(programs, directory, postgres, raw, cancellationToken);
+            await chain.StartAllAsync(run, run.DirectoryFor(name), options, cancellationToken);
             return chain;
         }
         catch
@@ -65,65 +71,67 @@ internal sealed class TunnelChain : IAsyncDisposable
         }
     }
 
-    private async Task StartAllAsync(Programs programs, string directory, IPEndPoint postgres, IPEndPoint raw, CancellationToken cancellationToken)
+    private async Task StartAllAsync(BenchRun run, string directory, TunnelChainOptions options, CancellationToken cancellationToken)
     {
-        Directory.CreateDirectory(directory);
-        var state = Path.Combine(directory, "state");
-        var connectorToken = Path.Combine(directory, "connector.json");
-        var accessToken = Path.Combine(directory, "access.json");
-        string[][] commands =
-        [
-            ["tunnel", "add", "bench"],
-            ["service", "add", "postgres", "--hostname", PostgresHost, "--tunnel", "bench"],
-            ["service", "add", "raw", "--hostname", RawHost, "--tunnel", "bench"],
-            ["token", "create", "connector", "--connect", "bench", "--output", connectorToken],
-            ["token", "create", "application", "--access", "postgres", "--access", "raw", "--output", accessToken],
-        ];
-        foreach (var command in commands)
-        {
-            await Tool.RunAsync(programs.Ingress, [.. command, "--state", state], new Dictionary<string, string>(), Patience, cancellationToken);
-        }
-
-        var listener = FreePort.Next();
+        var state = await TunnelState.CreateAsync(run.Programs, directory, cancellationToken);
+        AccessToken = state.AccessToken;
+        Ingress = FreePort.Next();
         var postgresTcp = FreePort.Next();
         var rawTcp = FreePort.Next();
         var postgresUnix = new UnixDomainSocketEndPoint(Path.Combine(directory, ".s.PGSQL.5432"));
         var rawUnix = new UnixDomainSocketEndPoint(Path.Combine(directory, "raw.sock"));
         var ingress = Start(
-            programs.Ingress, "run", "--state", state, "--listen", $"{listener}", "--dev-certificate", "--management", $"{FreePort.Next()}",
-            "--local", $"postgres={postgresTcp}", "--local", $"postgres=unix:{postgresUnix}", "--local", $"raw={rawTcp}", "--local", $"raw=unix:{rawUnix}");
-        await Readiness.WaitForListenerAsync(listener, _daemons, cancellationToken);
+            run.Programs.Ingress,
+            [
+                "run", "--state", state.Directory, "--listen", $"{Ingress}", "--dev-certificate", "--management", $"{FreePort.Next()}",
+                "--local", $"postgres={postgresTcp}", "--local", $"postgres=unix:{postgresUnix}", "--local", $"raw={rawTcp}", "--local", $"raw=unix:{rawUnix}",
+            ]);
+        await Readiness.WaitForListenerAsync(Ingress, _daemons, cancellationToken);
 
-        var authority = Path.Combine(state, "dev-ca.pem");
-        var connector = Start(
-            programs.Connector, "run", "--ingress", $"wss://localhost:{listener.Port}", "--ca-file", authority, "--token-file", connectorToken,
-            "--service", $"postgres=tcp://{postgres}", "--service", $"raw=tcp://{raw}");
-
-        var postgresForwarded = FreePort.Next();
-        var rawForwarded = FreePort.Next();
-        var postgresForwarder = StartForwarder(programs, PostgresHost, listener, postgresForwarded, authority, accessToken);
-        var rawForwarder = StartForwarder(programs, RawHost, listener, rawForwarded, authority, accessToken);
-        foreach (EndPoint way in new EndPoint[] { rawTcp, rawUnix, rawForwarded })
+        Authority = state.Authority;
+        var environment = options.HasCarriers ? null : new Dictionary<string, string> { ["TUNNEL_CONNECTOR__CARRIERS"] = "0" };
+        var connectors = Enumerable.Range(0, options.Connectors)
+            .Select(_ => Start(
+                run.Programs.Connector, state.ConnectorArguments(options.Link.Across(Ingress), run.Database.TcpEndPoint, run.Raw.TcpEndPoint), environment))
+            .ToArray();
+        foreach (EndPoint way in new EndPoint[] { rawTcp, rawUnix })
         {
             await Readiness.WaitForEchoAsync(way, _daemons, cancellationToken);
         }
 
-        await Readiness.WaitForListenerAsync(postgresForwarded, _daemons, cancellationToken);
-
-        (Ingress, Authority, AccessToken) = (listener, authority, accessToken);
-        WatchedProcess[] middle = [new("ingress", ingress.Id), new("connector", connector.Id)];
-        WatchedProcess[] all = [.. middle, new("forwarder", rawForwarder.Id), new("forwarder of the database", postgresForwarder.Id)];
-        Forwarder = new Contender(ForwarderName, "client → forwarder → wss → ingress → wss → connector → target", postgresForwarded, rawForwarded, all);
-        IngressTcp = new Contender(IngressTcpName, "client → ingress's TCP listener → wss → connector → target", postgresTcp, rawTcp, middle);
-        IngressUnix = new Contender(IngressUnixName, "client → ingress's Unix listener → wss → connector → target", postgresUnix, rawUnix, middle);
+        IngressProcess = new WatchedProcess("ingress", ingress.Id);
+        ConnectorProcesses =
+            [.. connectors.Select((connector, index) => new WatchedProcess(index == 0 ? "connector" : $"connector {index + 1}", connector.Id))];
+        WatchedProcess[] middle = [IngressProcess, .. ConnectorProcesses];
+        var (name, between) = options.HasCarriers ? (IngressTcpName, "wss") : (WebSocketsName, "a WebSocket for each stream");
+        IngressTcp = new Contender(name, $"client → ingress's TCP listener → {between} → connector → target", postgresTcp, rawTcp, middle);
+        IngressUnix = new Contender(IngressUnixName, $"client → ingress's Unix listener → {between} → connector → target", postgresUnix, rawUnix, middle);
+        if (options.HasForwarders)
+        {
+            await StartForwardersAsync(run.Programs, middle, cancellationToken);
+        }
     }
 
-    private Daemon StartForwarder(Programs programs, string hostname, IPEndPoint ingress, IPEndPoint listener, string authority, string token) => Start(
-        programs.Pooler, "forward", "--hostname", $"{hostname}:{ingress.Port}", "--listen", $"{listener}", "--ca-file", authority, "--token-file", token);
-
-    private Daemon Start(string program, params string[] arguments)
+    private async Task StartForwardersAsync(Programs programs, WatchedProcess[] middle, CancellationToken cancellationToken)
     {
-        var daemon = new Daemon(program, arguments);
+        var postgresForwarded = FreePort.Next();
+        var rawForwarded = FreePort.Next();
+        var postgres = StartForwarder(programs, PostgresHost, postgresForwarded);
+        var raw = StartForwarder(programs, TunnelState.RawHost, rawForwarded);
+        await Readiness.WaitForEchoAsync(rawForwarded, _daemons, cancellationToken);
+        await Readiness.WaitForListenerAsync(postgresForwarded, _daemons, cancellationToken);
+        Forwarder = new Contender(
+            ForwarderName, "client → forwarder → wss → ingress → wss → connector → target", postgresForwarded, rawForwarded,
+            [.. middle, new("forwarder", raw.Id), new("forwarder of the database", postgres.Id)]);
+    }
+
+    private Daemon StartForwarder(Programs programs, string hostname, IPEndPoint listener) => Start(
+        programs.Pooler,
+        ["forward", "--hostname", $"{hostname}:{Ingress.Port}", "--listen", $"{listener}", "--ca-file", Authority, "--token-file", AccessToken]);
+
+    private Daemon Start(string program, IReadOnlyList<string> arguments, IReadOnlyDictionary<string, string>? environment = null)
+    {
+        var daemon = new Daemon(program, arguments, environment: environment);
         _daemons.Add(daemon);
         return daemon;
     }

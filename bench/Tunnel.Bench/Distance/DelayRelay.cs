@@ -16,12 +16,17 @@ internal sealed class DelayRelay : IAsyncDisposable
     private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
     private readonly IPEndPoint _target;
     private readonly TimeSpan _oneWay;
+    private readonly int _window;
     private readonly TimeProvider _clock;
     private readonly Task _accepting;
 
-    public DelayRelay(IPEndPoint target, TimeSpan oneWay, TimeProvider clock)
+    /// <param name="target">Where it leads to.</param>
+    /// <param name="oneWay">How long a byte takes in each direction.</param>
+    /// <param name="window">The bytes that each direction of a connection has on the way or not yet acknowledged, at most.</param>
+    /// <param name="clock">Its clock.</param>
+    public DelayRelay(IPEndPoint target, TimeSpan oneWay, int window, TimeProvider clock)
     {
-        (_target, _oneWay, _clock) = (target, oneWay, clock);
+        (_target, _oneWay, _window, _clock) = (target, oneWay, window, clock);
         _listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         _listener.Listen(128);
         Address = (IPEndPoint)_listener.LocalEndPoint!;
@@ -69,8 +74,8 @@ internal sealed class DelayRelay : IAsyncDisposable
             {
                 using var target = await SocketExactly.ConnectAsync(_target, _stopping.Token);
                 await Task.WhenAll(
-                    new DelayedPipe(client, target, _oneWay, _clock).RunAsync(connected, _stopping.Token),
-                    new DelayedPipe(target, client, _oneWay, _clock).RunAsync(departure: 0, _stopping.Token));
+                    new DelayedPipe(client, target, _oneWay, _window, _clock).RunAsync(connected, _stopping.Token),
+                    new DelayedPipe(target, client, _oneWay, _window, _clock).RunAsync(departure: 0, _stopping.Token));
             }
             catch (Exception exception) when (exception is SocketException or ObjectDisposedException or OperationCanceledException)
             {

@@ -6,14 +6,25 @@ namespace Tunnel.Bench.Distance;
 
 /// <summary>
 /// One direction of a <see cref="DelayRelay"/>. What arrives leaves again a fixed time later, in the same chunks; so do the end and
-/// a reset. The chunks on the way are limited in number and size, which is far more than the measured application ever sends.
+/// a reset. As in TCP, at most a window of bytes is on the way: a byte counts until its acknowledgement, which takes as long as the
+/// byte did, is back. So a direction carries at most one window in a round trip, and nothing else limits it.
 /// </summary>
-internal sealed class DelayedPipe(Socket from, Socket to, TimeSpan delay, TimeProvider clock)
+/// <param name="from">Where the bytes come from.</param>
+/// <param name="to">Where they go.</param>
+/// <param name="delay">How long each of them takes.</param>
+/// <param name="window">How many bytes are on the way or not yet acknowledged, at most.</param>
+/// <param name="clock">Its clock.</param>
+internal sealed class DelayedPipe(Socket from, Socket to, TimeSpan delay, int window, TimeProvider clock)
 {
     private const int ChunkSize = 64 * 1024;
-    private const int MaxChunks = 256;
 
-    private readonly Channel<Chunk> _onTheWay = Channel.CreateBounded<Chunk>(new BoundedChannelOptions(MaxChunks) { SingleReader = true, SingleWriter = true });
+    // Both are bounded by the window: a chunk has at least one byte.
+    private readonly Channel<Chunk> _onTheWay = Channel.CreateUnbounded<Chunk>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+    private readonly Channel<Acknowledgement> _acknowledged =
+        Channel.CreateUnbounded<Acknowledgement>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+
+    private readonly long _delayTicks = (long)(delay.TotalSeconds * clock.TimestampFrequency);
+    private int _room = window;
 
     /// <summary>Carries everything until the end of this direction.</summary>
     /// <param name="departure">Before this time stamp nothing departs; what is there earlier waits for it.</param>
@@ -39,27 +50,48 @@ internal sealed class DelayedPipe(Socket from, Socket to, TimeSpan delay, TimePr
 
     private async Task ReadAsync(long departure, CancellationToken cancellationToken)
     {
+        var buffer = ArrayPool<byte>.Shared.Rent(ChunkSize);
         try
         {
-            while (true)
+            int count;
+            do
             {
-                await from.ReceiveAsync(Memory<byte>.Empty, cancellationToken);
-                var buffer = ArrayPool<byte>.Shared.Rent(ChunkSize);
-                var count = await from.ReceiveAsync(buffer.AsMemory(0, ChunkSize), cancellationToken);
-                await _onTheWay.Writer.WriteAsync(new Chunk(buffer, count, Arrival(departure)), cancellationToken);
-                if (count == 0)
-                {
-                    return;
-                }
+                await WaitForRoomAsync(cancellationToken);
+                count = await from.ReceiveAsync(buffer.AsMemory(0, Math.Min(ChunkSize, _room)), cancellationToken);
+                _room -= count;
+                var bytes = ArrayPool<byte>.Shared.Rent(count);
+                buffer.AsSpan(0, count).CopyTo(bytes);
+                _onTheWay.Writer.TryWrite(new Chunk(bytes, count, Arrival(departure)));
             }
+            while (count > 0);
         }
         catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
         {
-            await _onTheWay.Writer.WriteAsync(new Chunk([], 0, Arrival(departure), IsReset: true), cancellationToken);
+            _onTheWay.Writer.TryWrite(new Chunk([], 0, Arrival(departure), IsReset: true));
         }
         catch (OperationCanceledException)
         {
             // The writer has ended, and with it this direction.
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private async Task WaitForRoomAsync(CancellationToken cancellationToken)
+    {
+        while (_acknowledged.Reader.TryPeek(out var next) && (_room == 0 || next.Arrival <= clock.GetTimestamp()))
+        {
+            await WaitUntilAsync(next.Arrival, cancellationToken);
+            _acknowledged.Reader.TryRead(out _);
+            _room += next.Count;
+        }
+
+        if (_room == 0)
+        {
+            await _acknowledged.Reader.WaitToReadAsync(cancellationToken);
+            await WaitForRoomAsync(cancellationToken);
         }
     }
 
@@ -87,10 +119,12 @@ internal sealed class DelayedPipe(Socket from, Socket to, TimeSpan delay, TimePr
                 to.Shutdown(SocketShutdown.Send);
                 return;
             }
+
+            _acknowledged.Writer.TryWrite(new Acknowledgement(chunk.Count, clock.GetTimestamp() + _delayTicks));
         }
     }
 
-    private long Arrival(long departure) => Math.Max(clock.GetTimestamp(), departure) + (long)(delay.TotalSeconds * clock.TimestampFrequency);
+    private long Arrival(long departure) => Math.Max(clock.GetTimestamp(), departure) + _delayTicks;
 
     private async Task WaitUntilAsync(long time, CancellationToken cancellationToken)
     {
@@ -102,4 +136,6 @@ internal sealed class DelayedPipe(Socket from, Socket to, TimeSpan delay, TimePr
     }
 
     private readonly record struct Chunk(byte[] Bytes, int Count, long Arrival, bool IsReset = false);
+
+    private readonly record struct Acknowledgement(int Count, long Arrival);
 }

@@ -1,110 +1,27 @@
-using System.Diagnostics;
-using System.Net;
-using Tunnel.Bench.Contenders;
-using Tunnel.Bench.Measures;
-using Tunnel.Bench.Pooling;
 using Tunnel.Bench.Reporting;
 
 namespace Tunnel.Bench.Distance;
 
-/// <summary>A short-lived application far from its database, with poolers on the application's side of the distance.</summary>
+/// <summary>Far from the target: a short-lived application with and without poolers, and single streams through tunnel and peers.</summary>
 internal sealed class DistanceSuite : ISuite
 {
-    public const string ThroughTunnelName = "tunnel-pooler, tunnel";
-
-    private static readonly Metric Connect = new("connect_ms", "Connected and logged in", "ms");
-    private static readonly Metric Insert = new("insert_ms", "INSERT", "ms");
-    private static readonly Metric Select = new("select_ms", "SELECT", "ms");
-    private static readonly Metric Total = new("total_ms", "From nothing to the last answer", "ms");
-    private static readonly Metric ConnectTrips = new("connect_trips", "… in round trips", "", HasRatio: false, HasRivalRatio: false);
-    private static readonly Metric TotalTrips = new("total_trips", "… in round trips", "", HasRatio: false, HasRivalRatio: false);
-    private static readonly Metric Check = new("echo_ms", "The distance itself: a byte there and back", "ms", HasRatio: false);
-
     public string Name => "distance";
 
-    public IReadOnlyList<string> Contenders { get; } = [PgBouncer.Name, TunnelPooler.Name, ThroughTunnelName];
+    public IReadOnlyList<string> Contenders { get; } = [.. FarApplication.Contenders, .. FarStreams.Contenders];
 
-    public async Task<SuiteReport> RunAsync(BenchRun run, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<SuiteReport>> RunAsync(BenchRun run, CancellationToken cancellationToken)
     {
-        var oneWay = TimeSpan.FromMilliseconds(run.Options.RoundTripMilliseconds / 2);
-        var (samples, login, certificate) = (new Samples(), run.Database.Pooled, run.Certificate);
-        await using var toDatabase = new DelayRelay(run.Database.TcpEndPoint, oneWay, TimeProvider.System);
-        await using var toRaw = new DelayRelay(run.Raw.TcpEndPoint, oneWay, TimeProvider.System);
-        await using var bouncer = run.IsWanted(PgBouncer.Name)
-            ? await PgBouncer.StartAsync(run.DirectoryFor("far-bouncer"), login, toDatabase.Address, certificate, cancellationToken) : null;
-        await using var pooler = run.IsWanted(TunnelPooler.Name)
-            ? await TunnelPooler.StartAsync(run.Programs, run.DirectoryFor("far-pooler"), login, TunnelPooler.TcpOrigin(toDatabase.Address, tls: true), certificate, cancellationToken)
-            : null;
-        await using var chain = run.IsWanted(ThroughTunnelName)
-            ? await TunnelChain.StartAsync(run.Programs, run.DirectoryFor("far-chain"), run.Database.TcpEndPoint, run.Raw.TcpEndPoint, cancellationToken) : null;
-        await using var toIngress = chain is null ? null : new DelayRelay(chain.Ingress, oneWay, TimeProvider.System);
-        await using var tunnelled = chain is null || toIngress is null
-            ? null
-            : await TunnelPooler.StartAsync(
-                run.Programs, run.DirectoryFor("far-tunnelled"), login, TunnelPooler.TunnelOrigin(chain, toIngress.Address), certificate, cancellationToken);
-
-        List<PoolerContender> contenders = [new(PoolerContender.Base, "application ═ distance ═ database", toDatabase.Address, null)];
-        Add(PgBouncer.Name, "application → PgBouncer ═ distance ═ database", bouncer?.Address);
-        Add(TunnelPooler.Name, "application → tunnel-pooler ═ distance ═ database", pooler?.Address);
-        Add(ThroughTunnelName, "application → tunnel-pooler ═ distance ═ ingress ← connector → database", tunnelled?.Address);
-
-        var workload = new Workload(run.Programs, login, certificate);
-        await run.SayAsync($"{Name}: warming up");
-        foreach (var contender in contenders.Skip(1))
+        var reports = new List<SuiteReport>();
+        if (run.IsWanted(FarApplication.Contenders))
         {
-            await samples.AttemptAsync(contender.Name, "warming up", () => workload.RunAsync(contender.Address, runs: 1, cancellationToken), cancellationToken);
+            reports.Add(await FarApplication.RunAsync(run, cancellationToken));
         }
 
-        for (var round = 0; round < run.Options.Rounds; round++)
+        if (run.IsWanted(FarStreams.Contenders))
         {
-            await run.SayAsync($"{Name}: round {round + 1} of {run.Options.Rounds}");
-            samples.Add(PoolerContender.Base, Check, await EchoAsync(toRaw.Address, cancellationToken));
-            var shift = round % contenders.Count;
-            foreach (var contender in contenders.Skip(shift).Concat(contenders.Take(shift)))
-            {
-                await samples.AttemptAsync(contender.Name, "workload", () => MeasureAsync(contender), cancellationToken);
-            }
+            reports.Add(await FarStreams.RunAsync(run, cancellationToken));
         }
 
-        return new SuiteReport(
-            Name, FormattableString.Invariant($"A short-lived application, {run.Options.RoundTripMilliseconds} ms from its database"),
-            [.. contenders.Select(contender => new ReportColumn(contender.Name, contender.Way))],
-            [Check, Connect, ConnectTrips, Insert, Select, Total, TotalTrips], samples, bouncer is null ? null : PgBouncer.Name);
-
-        void Add(string name, string way, IPEndPoint? address)
-        {
-            if (address is not null)
-            {
-                contenders.Add(new PoolerContender(name, way, address, null));
-            }
-        }
-
-        async Task MeasureAsync(PoolerContender contender)
-        {
-            foreach (var times in await workload.RunAsync(contender.Address, run.Options.DistanceRuns, cancellationToken))
-            {
-                samples.Add(contender.Name, Connect, times.Connect);
-                samples.Add(contender.Name, Insert, times.Insert);
-                samples.Add(contender.Name, Select, times.Select);
-                samples.Add(contender.Name, Total, times.Total);
-                if (run.Options.RoundTripMilliseconds > 0)
-                {
-                    samples.Add(contender.Name, ConnectTrips, times.Connect / run.Options.RoundTripMilliseconds);
-                    samples.Add(contender.Name, TotalTrips, times.Total / run.Options.RoundTripMilliseconds);
-                }
-            }
-        }
-    }
-
-    private static async Task<double> EchoAsync(IPEndPoint address, CancellationToken cancellationToken)
-    {
-        using var socket = await SocketExactly.ConnectAsync(address, cancellationToken);
-        var one = new byte[1];
-        await socket.SendExactlyAsync(new[] { RawTarget.Echo, (byte)'?' }, cancellationToken);
-        await socket.ReceiveExactlyAsync(one, cancellationToken);
-        var begin = Stopwatch.GetTimestamp();
-        await socket.SendExactlyAsync(one, cancellationToken);
-        await socket.ReceiveExactlyAsync(one, cancellationToken);
-        return Stopwatch.GetElapsedTime(begin).TotalMilliseconds;
+        return reports;
     }
 }

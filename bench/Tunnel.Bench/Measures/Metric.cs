@@ -19,8 +19,15 @@ internal sealed record Metric(string Key, string Title, string Unit, bool HasRat
     public static readonly Metric CpuUpload = new("cpu_s_per_gib_upload", "… processor time on the way", "s/GiB", HasRatio: false);
     public static readonly Metric Download = new("download", "One stream, target to application", "MiB/s");
     public static readonly Metric CpuDownload = new("cpu_s_per_gib_download", "… processor time on the way", "s/GiB", HasRatio: false);
+    public static readonly Metric Open = new("open_us", "Opening a stream, one at a time: until its first byte is echoed, p50", "µs");
+    public static readonly Metric OpenConnected = new("open_connected_us", "… until the client is connected, p50", "µs");
+    public static readonly Metric OpenRate = new("open_rate", "… 16 at a time: streams per second", "/s");
+    public static readonly Metric CpuOpen = new("cpu_us_per_open", "… processor time on the way, per stream", "µs", HasRatio: false);
     public static readonly Metric IdleMemory = new("idle_kib_per_stream", "Memory per idle stream, all processes on the way", "KiB", HasRatio: false);
 
     public static IReadOnlyList<Metric> All { get; } =
-        [Latency1, Tail1, Throughput16, Latency16, Tail16, Cpu16, Connections, Upload, CpuUpload, Download, CpuDownload, IdleMemory];
+        [
+            Latency1, Tail1, Throughput16, Latency16, Tail16, Cpu16, Connections, Open, OpenConnected, OpenRate, CpuOpen, Upload, CpuUpload, Download, CpuDownload,
+            IdleMemory,
+        ];
 }

@@ -12,7 +12,7 @@ internal sealed class PoolerSuite : ISuite
 
     public IReadOnlyList<string> Contenders { get; } = [TunnelPooler.Name, PgBouncer.Name];
 
-    public async Task<SuiteReport> RunAsync(BenchRun run, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<SuiteReport>> RunAsync(BenchRun run, CancellationToken cancellationToken)
     {
         var samples = new Samples();
         var pgbench = new Pgbench(run.Database.Pooled.Environment, Database.Name, run.Directory);
@@ -32,9 +32,9 @@ internal sealed class PoolerSuite : ISuite
         }
 
         await MeasureIdleAsync(run, samples, cancellationToken);
-        return new SuiteReport(
+        return [new SuiteReport(
             Name, "The pooler beside PgBouncer", [.. contenders.Select(contender => new ReportColumn(contender.Name, contender.Way))],
-            PoolerMetrics.All, samples, run.IsWanted(PgBouncer.Name) ? PgBouncer.Name : null);
+            PoolerMetrics.All, samples, run.IsWanted(PgBouncer.Name) ? PgBouncer.Name : null)];
     }
 
     // Lets the runtime compile what is hot, and the poolers fill their pools.

@@ -17,11 +17,17 @@ internal sealed class Daemon : IAsyncDisposable
     /// <param name="program">Its path, or its name when it is in PATH.</param>
     /// <param name="arguments">Its arguments.</param>
     /// <param name="stopSignal">The signal that makes it end in order.</param>
-    public Daemon(string program, IEnumerable<string> arguments, string stopSignal = "TERM")
+    /// <param name="environment">What is set in its environment besides our own.</param>
+    public Daemon(string program, IEnumerable<string> arguments, string stopSignal = "TERM", IReadOnlyDictionary<string, string>? environment = null)
     {
         _program = Path.GetFileName(program);
         _stopSignal = stopSignal;
         var start = new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>())
+        {
+            start.Environment[name] = value;
+        }
+
         _process = Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start");
         _process.StandardInput.Close();
         // Both are read all the time, because a full pipe would stop the program.
