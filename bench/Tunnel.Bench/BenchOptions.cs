@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Serialization;
 
 namespace Tunnel.Bench;
 
@@ -13,29 +14,44 @@ internal sealed record BenchOptions
     public int Rounds { get; init; } = 5;
 
     /// <summary>Gets the seconds of one pgbench run.</summary>
-    public int PgbenchSeconds { get; init; } = 5;
+    public int PgbenchSeconds { get; init; } = 3;
 
     /// <summary>Gets the seconds of one pgbench run that connects anew for each transaction.</summary>
-    public int ConnectSeconds { get; init; } = 4;
+    public int ConnectSeconds { get; init; } = 3;
 
     /// <summary>Gets the seconds of one bulk transfer.</summary>
-    public int BulkSeconds { get; init; } = 2;
+    public int BulkSeconds { get; init; } = 1;
 
     /// <summary>Gets the seconds in which streams are opened one at a time, and again many at a time.</summary>
-    public int OpenSeconds { get; init; } = 2;
+    public int OpenSeconds { get; init; } = 1;
 
     public int IdleStreams { get; init; } = 1000;
 
-    public int IdleRounds { get; init; } = 3;
+    public int IdleRounds { get; init; } = 2;
 
     /// <summary>Gets the clients of a pooler that are open and idle at once.</summary>
     public int IdleClients { get; init; } = 10_000;
 
     /// <summary>Gets how often a short-lived application is run over the distance in each round.</summary>
-    public int DistanceRuns { get; init; } = 4;
+    public int DistanceRuns { get; init; } = 2;
+
+    /// <summary>Gets how often each kind of connector is started.</summary>
+    public int StartRounds { get; init; } = 5;
+
+    /// <summary>Gets how often each number of streams is measured with each number of connectors.</summary>
+    public int ScalingRounds { get; init; } = 2;
+
+    /// <summary>Gets the seconds of each of these measurements.</summary>
+    public int ScalingSeconds { get; init; } = 1;
+
+    /// <summary>Gets the seconds of each load while the runtimes' counters are read.</summary>
+    public int SteadySeconds { get; init; } = 60;
+
+    /// <summary>Gets how long each of these loads goes on before they are read.</summary>
+    public TimeSpan SteadyWarmUp { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>Gets how often single streams over the distance are measured.</summary>
-    public int FarRounds { get; init; } = 3;
+    public int FarRounds { get; init; } = 2;
 
     /// <summary>Gets the seconds of one bulk transfer over the distance; beginning and end cost a round trip or two of them.</summary>
     public int FarBulkSeconds { get; init; } = 5;
@@ -49,6 +65,12 @@ internal sealed record BenchOptions
     /// </summary>
     public int Window { get; init; } = 2304 * KiB;
 
+    /// <summary>Gets whether only the most important contenders and steps are measured.</summary>
+    public bool IsQuick { get; init; }
+
+    [JsonIgnore]
+    public TimeSpan ScalingDuration => TimeSpan.FromSeconds(ScalingSeconds);
+
     /// <summary>Gets the suites to run, all of them when empty.</summary>
     public IReadOnlyList<string> Suites { get; init; } = [];
 
@@ -57,7 +79,22 @@ internal sealed record BenchOptions
 
     public string? JsonFile { get; init; }
 
-    private static BenchOptions Quick => new() { Rounds = 2, PgbenchSeconds = 1, ConnectSeconds = 1, BulkSeconds = 1, OpenSeconds = 1, IdleRounds = 1, IdleClients = 1000, DistanceRuns = 1, FarRounds = 1, FarBulkSeconds = 3 };
+    private static BenchOptions Quick => new()
+    {
+        IsQuick = true,
+        Rounds = 1,
+        PgbenchSeconds = 1,
+        ConnectSeconds = 1,
+        IdleRounds = 1,
+        IdleClients = 1000,
+        DistanceRuns = 1,
+        FarRounds = 1,
+        FarBulkSeconds = 3,
+        StartRounds = 2,
+        ScalingRounds = 1,
+        SteadySeconds = 5,
+        SteadyWarmUp = TimeSpan.FromSeconds(2),
+    };
 
     /// <exception cref="FormatException">The arguments are not understood; the message says which.</exception>
     public static BenchOptions Parse(IReadOnlyList<string> arguments, IReadOnlyList<string> suites)

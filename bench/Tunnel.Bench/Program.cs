@@ -4,8 +4,10 @@ using Tunnel.Bench.Contenders;
 using Tunnel.Bench.Distance;
 using Tunnel.Bench.Pooling;
 using Tunnel.Bench.Reporting;
+using Tunnel.Bench.Scaling;
+using Tunnel.Bench.Startup;
 
-ISuite[] suites = [new TunnelSuite(), new PoolerSuite(), new DistanceSuite()];
+ISuite[] suites = [new TunnelSuite(), new PoolerSuite(), new DistanceSuite(), new StartupSuite(), new ScalingSuite()];
 BenchOptions options;
 try
 {

@@ -9,6 +9,10 @@ internal sealed record Programs(string SourceDirectory)
 
     public string Pooler => Find("TunnelPooler", "tunnel-pooler");
 
+    /// <summary>Gets the connector that `make publish` has made as native code; null when it has not.</summary>
+    public string? NativeConnector =>
+        Path.Combine(SourceDirectory, "artifacts", "publish", "tunnel-connector", "tunnel-connector") is var path && File.Exists(path) ? path : null;
+
     private string Find(string project, string program)
     {
         var path = Path.Combine(SourceDirectory, "src", project, "bin", "Release", "net10.0", program);

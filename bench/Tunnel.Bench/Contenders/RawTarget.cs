@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Diagnostics;
@@ -104,15 +105,23 @@ internal sealed class RawTarget : IAsyncDisposable
 
     private async Task SwallowAsync(Socket connection)
     {
-        var buffer = new byte[ChunkSize];
-        long count = 0;
-        int read;
-        while ((read = await connection.ReceiveAsync(buffer, _stopping.Token)) > 0)
+        // Rented, because a thousand streams may do this at once, again and again.
+        var buffer = ArrayPool<byte>.Shared.Rent(ChunkSize);
+        try
         {
-            count += read;
-        }
+            long count = 0;
+            int read;
+            while ((read = await connection.ReceiveAsync(buffer, _stopping.Token)) > 0)
+            {
+                count += read;
+            }
 
-        await SendCountAsync(connection, count);
+            await SendCountAsync(connection, count);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
     }
 
     private async Task SendAsync(Socket connection)

@@ -26,6 +26,23 @@ internal static class Readiness
             },
             cancellationToken);
 
+    /// <summary>Until so many connectors are registered at an ingress.</summary>
+    public static async Task WaitForConnectorsAsync(IPEndPoint management, int count, IReadOnlyList<Daemon> daemons, CancellationToken cancellationToken)
+    {
+        using var client = new HttpClient();
+        await RetryAsync(
+            $"{count} connector(s) are not registered", daemons,
+            async token =>
+            {
+                var metrics = await client.GetStringAsync(new Uri($"http://{management}/metrics"), token);
+                if (!metrics.Split('\n').Contains($"tunnel_ingress_connectors {count}"))
+                {
+                    throw new EndOfStreamException("not yet");
+                }
+            },
+            cancellationToken);
+    }
+
     private static async Task RetryAsync(
         string problem, IReadOnlyList<Daemon> daemons, Func<CancellationToken, Task> attempt, CancellationToken cancellationToken)
     {
@@ -45,7 +62,7 @@ internal static class Readiness
                 await attempt(one.Token);
                 return;
             }
-            catch (Exception exception) when (exception is SocketException or EndOfStreamException || (exception is OperationCanceledException && !all.IsCancellationRequested))
+            catch (Exception exception) when (exception is SocketException or EndOfStreamException or HttpRequestException || (exception is OperationCanceledException && !all.IsCancellationRequested))
             {
                 await Task.WhenAny(Task.Delay(Pause, all.Token));
             }

@@ -76,6 +76,7 @@ internal sealed class TunnelChain : IAsyncDisposable
         var state = await TunnelState.CreateAsync(run.Programs, directory, cancellationToken);
         AccessToken = state.AccessToken;
         Ingress = FreePort.Next();
+        var management = FreePort.Next();
         var postgresTcp = FreePort.Next();
         var rawTcp = FreePort.Next();
         var postgresUnix = new UnixDomainSocketEndPoint(Path.Combine(directory, ".s.PGSQL.5432"));
@@ -83,7 +84,7 @@ internal sealed class TunnelChain : IAsyncDisposable
         var ingress = Start(
             run.Programs.Ingress,
             [
-                "run", "--state", state.Directory, "--listen", $"{Ingress}", "--dev-certificate", "--management", $"{FreePort.Next()}",
+                "run", "--state", state.Directory, "--listen", $"{Ingress}", "--dev-certificate", "--management", $"{management}",
                 "--local", $"postgres={postgresTcp}", "--local", $"postgres=unix:{postgresUnix}", "--local", $"raw={rawTcp}", "--local", $"raw=unix:{rawUnix}",
             ]);
         await Readiness.WaitForListenerAsync(Ingress, _daemons, cancellationToken);
@@ -94,6 +95,7 @@ internal sealed class TunnelChain : IAsyncDisposable
             .Select(_ => Start(
                 run.Programs.Connector, state.ConnectorArguments(options.Link.Across(Ingress), run.Database.TcpEndPoint, run.Raw.TcpEndPoint), environment))
             .ToArray();
+        await Readiness.WaitForConnectorsAsync(management, options.Connectors, _daemons, cancellationToken);
         foreach (EndPoint way in new EndPoint[] { rawTcp, rawUnix })
         {
             await Readiness.WaitForEchoAsync(way, _daemons, cancellationToken);

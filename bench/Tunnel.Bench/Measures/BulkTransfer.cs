@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using Tunnel.Bench.Contenders;
 
 namespace Tunnel.Bench.Measures;
@@ -17,6 +18,9 @@ internal static class BulkTransfer
 {
     private const int ChunkSize = 256 * 1024;
 
+    // Nothing that compresses.
+    private static readonly byte[] Chunk = RandomNumberGenerator.GetBytes(ChunkSize);
+
     // A stall must fail the run instead of hanging it.
     private static readonly TimeSpan Slack = TimeSpan.FromSeconds(60);
 
@@ -25,21 +29,17 @@ internal static class BulkTransfer
         using var limit = Limit(seconds, cancellationToken);
         using var socket = await SocketExactly.ConnectAsync(endPoint, limit.Token);
         await socket.SendExactlyAsync(new[] { RawTarget.Upload }, limit.Token);
-        var chunk = new byte[ChunkSize];
-        Random.Shared.NextBytes(chunk);
-        long sent = 0;
-        var watch = Stopwatch.StartNew();
-        while (watch.Elapsed < TimeSpan.FromSeconds(seconds))
-        {
-            await socket.SendExactlyAsync(chunk, limit.Token);
-            sent += chunk.Length;
-        }
+        return await FillAsync(socket, TimeSpan.FromSeconds(seconds), limit.Token);
+    }
 
-        // What is still on the way counts: the clock stops when the target has told how much arrived.
-        socket.Shutdown(SocketShutdown.Send);
-        var answer = new byte[sizeof(long)];
-        await socket.ReceiveExactlyAsync(answer, limit.Token);
-        return Verified(sent, BinaryPrimitives.ReadInt64BigEndian(answer), watch.Elapsed);
+    /// <summary>Fills many streams at once; the clock starts when all are open.</summary>
+    public static async Task<BulkResult> UploadManyAsync(EndPoint endPoint, int streams, int seconds, CancellationToken cancellationToken)
+    {
+        using var limit = Limit(seconds, cancellationToken);
+        using var open = await OpenStreams.OpenAsync(endPoint, streams, new[] { RawTarget.Upload }, limit.Token);
+        var watch = Stopwatch.StartNew();
+        var results = await Task.WhenAll(open.Sockets.Select(socket => Task.Run(() => FillAsync(socket, TimeSpan.FromSeconds(seconds), limit.Token), limit.Token)));
+        return new BulkResult(results.Sum(result => result.Bytes), watch.Elapsed);
     }
 
     public static async Task<BulkResult> DownloadAsync(EndPoint endPoint, int seconds, CancellationToken cancellationToken)
@@ -59,6 +59,23 @@ internal static class BulkTransfer
         }
 
         return Verified(BinaryPrimitives.ReadInt64BigEndian(lastBytes), received - lastBytes.Length, watch.Elapsed);
+    }
+
+    private static async Task<BulkResult> FillAsync(Socket socket, TimeSpan duration, CancellationToken cancellationToken)
+    {
+        long sent = 0;
+        var watch = Stopwatch.StartNew();
+        while (watch.Elapsed < duration)
+        {
+            await socket.SendExactlyAsync(Chunk, cancellationToken);
+            sent += Chunk.Length;
+        }
+
+        // What is still on the way counts: the clock stops when the target has told how much arrived.
+        socket.Shutdown(SocketShutdown.Send);
+        var answer = new byte[sizeof(long)];
+        await socket.ReceiveExactlyAsync(answer, cancellationToken);
+        return Verified(sent, BinaryPrimitives.ReadInt64BigEndian(answer), watch.Elapsed);
     }
 
     private static void KeepLast(Span<byte> last, ReadOnlySpan<byte> arrived)
