@@ -1,9 +1,9 @@
 # Every target installs what it needs (Debian packages only when something is missing) and works in a fresh clone.
 .DEFAULT_GOAL := help
-.PHONY: help build test demo demo-stop bench format publish clean
+.PHONY: help build test demo demo-stop bench bench-micro format publish clean
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build everything in Release (warnings are errors)
 	@scripts/install sdk
@@ -18,8 +18,11 @@ demo: ## Reach a PostgreSQL without any TCP port through the tunnel (KEEP=1 leav
 demo-stop: ## Stop what `make demo KEEP=1` left running and delete its data
 	@scripts/demo stop
 
-bench: ## Compare tunnel, pooler, ssh -R and PgBouncer side by side (QUICK=1: under 5 minutes; JSON=FILE)
+bench: ## Compare tunnel and pooler with their peers side by side (QUICK=1: under 5 minutes; JSON=FILE)
 	@QUICK='$(QUICK)' JSON='$(JSON)' scripts/bench
+
+bench-micro: ## Time and allocations of the inner pieces, each on its own (3 minutes)
+	@scripts/bench --micro
 
 format: ## Format the code and apply the code style
 	@scripts/install sdk

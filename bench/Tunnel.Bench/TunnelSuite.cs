@@ -8,7 +8,7 @@ namespace Tunnel.Bench;
 /// <summary>Every way to one PostgreSQL: direct, each way in of the tunnel, and its peers.</summary>
 internal sealed class TunnelSuite : ISuite
 {
-    private const string DirectUnixName = "direct Unix";
+    public const string DirectUnixName = "direct Unix";
 
     private static readonly Way[] Ways = [Way.Tunnel, Way.WebSockets, Way.Ssh, Way.Stunnel, Way.Haproxy];
 

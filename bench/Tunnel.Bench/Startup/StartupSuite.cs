@@ -19,7 +19,10 @@ internal sealed class StartupSuite : ISuite
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Settle = TimeSpan.FromSeconds(3);
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(3);
+
+    // Longer than what a database driver says first, because an ingress that has no connector waits for the rest of that before it refuses.
+    private static readonly byte[] FirstBytes = [RawTarget.Echo, .. Enumerable.Repeat((byte)'?', 15)];
 
     public string Name => "startup";
 
@@ -77,8 +80,8 @@ internal sealed class StartupSuite : ISuite
         try
         {
             using var socket = await SocketExactly.ConnectAsync(raw, cancellationToken);
-            await socket.SendExactlyAsync(new[] { RawTarget.Echo, (byte)'?' }, cancellationToken);
-            await socket.ReceiveExactlyAsync(new byte[1], cancellationToken);
+            await socket.SendExactlyAsync(FirstBytes, cancellationToken);
+            await socket.ReceiveExactlyAsync(new byte[FirstBytes.Length - 1], cancellationToken);
             return true;
         }
         catch (Exception exception) when (exception is SocketException or EndOfStreamException)
