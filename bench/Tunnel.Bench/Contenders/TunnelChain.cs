@@ -73,7 +73,7 @@ internal sealed class TunnelChain : IAsyncDisposable
 
     private async Task StartAllAsync(BenchRun run, string directory, TunnelChainOptions options, CancellationToken cancellationToken)
     {
-        var state = await TunnelState.CreateAsync(run.Programs, directory, cancellationToken);
+        var state = await TunnelState.CreateAsync(run, directory, cancellationToken);
         AccessToken = state.AccessToken;
         Ingress = FreePort.Next();
         var management = FreePort.Next();

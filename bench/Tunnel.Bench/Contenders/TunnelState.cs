@@ -17,24 +17,25 @@ internal sealed record TunnelState(string Directory, string ConnectorToken, stri
     /// <summary>Gets the file of the root that the ingress's certificate chains to; it is there once the ingress runs.</summary>
     public string Authority => Path.Combine(Directory, "dev-ca.pem");
 
-    public static async Task<TunnelState> CreateAsync(Programs programs, string directory, CancellationToken cancellationToken)
+    /// <summary>Makes one in a directory. The commands run once in a run; everybody gets a copy of what they made.</summary>
+    public static async Task<TunnelState> CreateAsync(BenchRun run, string directory, CancellationToken cancellationToken)
     {
-        var state = new TunnelState(
-            Path.Combine(directory, "state"), Path.Combine(directory, "connector.json"), Path.Combine(directory, "access.json"));
-        string[][] commands =
-        [
-            ["tunnel", "add", "bench"],
-            ["service", "add", "postgres", "--hostname", PostgresHost, "--tunnel", "bench"],
-            ["service", "add", "raw", "--hostname", RawHost, "--tunnel", "bench"],
-            ["token", "create", "connector", "--connect", "bench", "--output", state.ConnectorToken],
-            ["token", "create", "application", "--access", "postgres", "--access", "raw", "--output", state.AccessToken],
-        ];
-        foreach (var command in commands)
+        var template = In(Path.Combine(run.Directory, "template"));
+        if (!Path.Exists(template.AccessToken))
         {
-            await Tool.RunAsync(programs.Ingress, [.. command, "--state", state.Directory], new Dictionary<string, string>(), Patience, cancellationToken);
+            await template.FillAsync(run.Programs, cancellationToken);
         }
 
-        return state;
+        var copy = In(directory);
+        System.IO.Directory.CreateDirectory(copy.Directory, File.GetUnixFileMode(template.Directory));
+        foreach (var file in System.IO.Directory.EnumerateFiles(template.Directory))
+        {
+            File.Copy(file, Path.Combine(copy.Directory, Path.GetFileName(file)));
+        }
+
+        File.Copy(template.ConnectorToken, copy.ConnectorToken);
+        File.Copy(template.AccessToken, copy.AccessToken);
+        return copy;
     }
 
     /// <returns>The arguments of a connector for both services.</returns>
@@ -43,4 +44,24 @@ internal sealed record TunnelState(string Directory, string ConnectorToken, stri
         "run", "--ingress", $"wss://localhost:{ingress.Port}", "--ca-file", Authority, "--token-file", ConnectorToken,
         "--service", $"postgres=tcp://{postgres}", "--service", $"raw=tcp://{raw}",
     ];
+
+    private static TunnelState In(string directory) => new(
+        Path.Combine(directory, "state"), Path.Combine(directory, "connector.json"), Path.Combine(directory, "access.json"));
+
+    private async Task FillAsync(Programs programs, CancellationToken cancellationToken)
+    {
+        System.IO.Directory.CreateDirectory(Path.GetDirectoryName(Directory)!);
+        string[][] commands =
+        [
+            ["tunnel", "add", "bench"],
+            ["service", "add", "postgres", "--hostname", PostgresHost, "--tunnel", "bench"],
+            ["service", "add", "raw", "--hostname", RawHost, "--tunnel", "bench"],
+            ["token", "create", "connector", "--connect", "bench", "--output", ConnectorToken],
+            ["token", "create", "application", "--access", "postgres", "--access", "raw", "--output", AccessToken],
+        ];
+        foreach (var command in commands)
+        {
+            await Tool.RunAsync(programs.Ingress, [.. command, "--state", Directory], new Dictionary<string, string>(), Patience, cancellationToken);
+        }
+    }
 }

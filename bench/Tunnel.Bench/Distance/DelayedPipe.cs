@@ -24,7 +24,11 @@ internal sealed class DelayedPipe(Socket from, Socket to, TimeSpan delay, int wi
         Channel.CreateUnbounded<Acknowledgement>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
 
     private readonly long _delayTicks = (long)(delay.TotalSeconds * clock.TimestampFrequency);
+    private readonly int _window = window;
     private int _room = window;
+
+    /// <summary>Gets how many bytes are on the way or not yet acknowledged.</summary>
+    public int OnTheWay => _window - Volatile.Read(ref _room);
 
     /// <summary>Carries everything until the end of this direction.</summary>
     /// <param name="departure">Before this time stamp nothing departs; what is there earlier waits for it.</param>
@@ -58,7 +62,7 @@ internal sealed class DelayedPipe(Socket from, Socket to, TimeSpan delay, int wi
             {
                 await WaitForRoomAsync(cancellationToken);
                 count = await from.ReceiveAsync(buffer.AsMemory(0, Math.Min(ChunkSize, _room)), cancellationToken);
-                _room -= count;
+                Volatile.Write(ref _room, _room - count);
                 var bytes = ArrayPool<byte>.Shared.Rent(count);
                 buffer.AsSpan(0, count).CopyTo(bytes);
                 _onTheWay.Writer.TryWrite(new Chunk(bytes, count, Arrival(departure)));
@@ -85,7 +89,7 @@ internal sealed class DelayedPipe(Socket from, Socket to, TimeSpan delay, int wi
         {
             await WaitUntilAsync(next.Arrival, cancellationToken);
             _acknowledged.Reader.TryRead(out _);
-            _room += next.Count;
+            Volatile.Write(ref _room, _room + next.Count);
         }
 
         if (_room == 0)

@@ -22,7 +22,7 @@ internal sealed class IngressAlone : IAsyncDisposable
 
     public static async Task<IngressAlone> StartAsync(BenchRun run, string name, CancellationToken cancellationToken)
     {
-        var state = await TunnelState.CreateAsync(run.Programs, run.DirectoryFor(name), cancellationToken);
+        var state = await TunnelState.CreateAsync(run, run.DirectoryFor(name), cancellationToken);
         var (listener, raw) = (FreePort.Next(), FreePort.Next());
         var daemon = new Daemon(
             run.Programs.Ingress,
