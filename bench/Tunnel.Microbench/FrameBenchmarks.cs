@@ -44,10 +44,12 @@ public class FrameBenchmarks
     {
         for (var i = 0; i < Frames; i++)
         {
-            if (!_writer.TryWriteData(7, _payload, _room, flush: true))
+            if (!_writer.TryWriteData(7, _payload, _room))
             {
                 throw new InvalidOperationException("a sink is never full");
             }
+
+            _writer.Flush();
         }
     }
 

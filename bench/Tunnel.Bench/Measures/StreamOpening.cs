@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Net;
-using System.Net.Sockets;
 using Tunnel.Bench.Contenders;
 
 namespace Tunnel.Bench.Measures;
