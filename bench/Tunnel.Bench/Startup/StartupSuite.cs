@@ -30,8 +30,9 @@ internal sealed class StartupSuite : ISuite
 
     public async Task<IReadOnlyList<SuiteReport>> RunAsync(BenchRun run, CancellationToken cancellationToken)
     {
+        // The base of the ratios always runs.
         List<(ReportColumn Column, string Program)> contenders = [(new(Jit, "the Release build"), run.Programs.Connector)];
-        if (run.Programs.NativeConnector is { } native)
+        if (run.IsWanted(NativeAot) && run.Programs.NativeConnector is { } native)
         {
             contenders.Add((new(NativeAot, "the native program that `make publish` makes"), native));
         }
