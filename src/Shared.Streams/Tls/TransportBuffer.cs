@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 
 namespace Shared.Streams.Tls;
 
@@ -56,6 +57,7 @@ internal sealed class TransportBuffer(DuplexStream inner)
     }
 
     /// <summary>Ends the gathering and writes what is left of it.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask FlushAsync(CancellationToken cancellationToken)
     {
         byte[] gathered;
@@ -112,6 +114,7 @@ internal sealed class TransportBuffer(DuplexStream inner)
         return true;
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask WriteFullAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
     {
         await FlushAsync(cancellationToken);
@@ -122,6 +125,7 @@ internal sealed class TransportBuffer(DuplexStream inner)
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<int> ReadDirectlyAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
         var count = await inner.ReadAsync(buffer, cancellationToken);
@@ -129,6 +133,7 @@ internal sealed class TransportBuffer(DuplexStream inner)
         return count;
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<int> ReadAheadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
         _ahead = ArrayPool<byte>.Shared.Rent(Size);
