@@ -17,14 +17,14 @@ public sealed partial class Multiplexer
     private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1);
 
     private readonly FlushScope _scope = new();
+    private readonly RoundTripTime _roundTrip = new();
     private long _lastReceived;
-    private long _roundTripTicks;
 
     /// <summary>The stream and the number of bytes that are still to come of a frame with payload that has begun.</summary>
     private (MultiplexedStream? Stream, int Left) _data;
 
     /// <summary>The time that a ping took there and back; zero before the first.</summary>
-    internal TimeSpan RoundTrip => new(Volatile.Read(ref _roundTripTicks));
+    internal TimeSpan RoundTrip => _roundTrip.Shortest;
 
     private async Task ReceiveAsync()
     {
@@ -280,15 +280,12 @@ public sealed partial class Multiplexer
         while (await timer.WaitForNextTickAsync(ended));
     }
 
-    // Rather the shortest of the last few: waiting in queues is no distance.
     private void OnPong(long sent)
     {
         var now = _time.GetTimestamp();
         if (sent > 0 && sent <= now)
         {
-            var sample = _time.GetElapsedTime(sent, now).Ticks;
-            var last = Volatile.Read(ref _roundTripTicks);
-            Volatile.Write(ref _roundTripTicks, last == 0 ? sample : Math.Min(sample, last * 2));
+            _roundTrip.Add(_time.GetElapsedTime(sent, now));
         }
     }
 }

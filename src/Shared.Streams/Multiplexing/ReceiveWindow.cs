@@ -2,8 +2,8 @@ namespace Shared.Streams.Multiplexing;
 
 /// <summary>
 /// How much the peer may send on one stream before its bytes are consumed: the bound of what a stream that nobody reads can pile up.
-/// It begins small and grows while it is what limits the stream, which is when half of it is consumed within two round trips. One caller at a
-/// time.
+/// It begins small and grows while it is what limits the stream: half of it is consumed within two round trips, by a reader who leaves little
+/// waiting. One caller at a time.
 /// </summary>
 /// <param name="time">The clock of growth.</param>
 /// <param name="budget">What all windows of the carrier share for their growth.</param>
@@ -49,7 +49,7 @@ internal sealed class ReceiveWindow(TimeProvider time, WindowBudget budget)
 
         var now = time.GetTimestamp();
         var grant = _consumed;
-        if (_size < Largest && time.GetElapsedTime(_lastGrant, now) < roundTrip * 2)
+        if (_size < Largest && IsLimiting && time.GetElapsedTime(_lastGrant, now) < roundTrip * 2)
         {
             var more = Math.Min(_size * Growth, Largest) - _size;
             if (budget.TryTake(more))
@@ -64,6 +64,9 @@ internal sealed class ReceiveWindow(TimeProvider time, WindowBudget budget)
         _available += grant;
         return grant;
     }
+
+    /// <summary>False when bytes pile up, because then their reader is slower than their sender, and a larger window would only hold more.</summary>
+    private bool IsLimiting => _size - _available - _consumed <= _size / 4;
 
     /// <summary>The stream is over: nothing is granted any more, and what it grew by is for others.</summary>
     public void Close()

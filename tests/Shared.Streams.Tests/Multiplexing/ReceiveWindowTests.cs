@@ -45,6 +45,19 @@ public sealed class ReceiveWindowTests
     }
 
     [Fact]
+    public void Window_of_a_reader_who_lets_bytes_wait_stays_as_it_is()
+    {
+        var window = new ReceiveWindow(_time, _budget);
+        Assert.True(window.TryReceive(ReceiveWindow.Initial));
+        for (var i = 0; i < 10; i++)
+        {
+            // In bursts that take no time, but always with half of the window waiting.
+            Assert.Equal(ReceiveWindow.Initial / 2, window.Consume(ReceiveWindow.Initial / 2, RoundTrip));
+            Assert.True(window.TryReceive(ReceiveWindow.Initial / 2));
+        }
+    }
+
+    [Fact]
     public void Windows_share_what_they_may_grow_by()
     {
         var windows = Enumerable.Range(0, 20).Select(_ => new ReceiveWindow(_time, _budget)).ToArray();
