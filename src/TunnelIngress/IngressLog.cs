@@ -66,14 +66,14 @@ internal static partial class IngressLog
     public static partial void StreamRefused(
         this ILogger logger, string streamId, string tunnel, string service, string token, string from, string hop, string code, string reason);
 
-    [LoggerMessage(1523, LogLevel.Warning, "{Streams} streams, {Connectors} connectors and {Clients} PostgreSQL clients cut: {Reason}", EventName = "AccessWithdrawn")]
+    [LoggerMessage(1523, LogLevel.Warning, "{Streams} streams and requests, {Connectors} connectors and {Clients} PostgreSQL clients cut: {Reason}", EventName = "AccessWithdrawn")]
     public static partial void AccessWithdrawn(this ILogger logger, int streams, int connectors, int clients, string reason);
 
-    [LoggerMessage(1530, LogLevel.Information, "Draining: {Streams} streams have {GraceSeconds} s to finish", EventName = "Draining")]
-    public static partial void Draining(this ILogger logger, int streams, double graceSeconds);
+    [LoggerMessage(1530, LogLevel.Information, "Draining: {Streams} streams and {Requests} requests have {GraceSeconds} s to finish", EventName = "Draining")]
+    public static partial void Draining(this ILogger logger, int streams, int requests, double graceSeconds);
 
-    [LoggerMessage(1531, LogLevel.Warning, "The grace time is over; {Streams} streams are cut", EventName = "DrainCut")]
-    public static partial void DrainCut(this ILogger logger, int streams);
+    [LoggerMessage(1531, LogLevel.Warning, "The grace time is over; {Streams} streams and {Requests} requests are cut", EventName = "DrainCut")]
+    public static partial void DrainCut(this ILogger logger, int streams, int requests);
 
     [LoggerMessage(1533, LogLevel.Warning, "The grace time is over; {Clients} PostgreSQL clients are cut", EventName = "PostgresDrainCut")]
     public static partial void PostgresDrainCut(this ILogger logger, int clients);

@@ -19,7 +19,10 @@ public static class ProgramLog
         var configuration = new LoggerConfiguration()
             .MinimumLevel.Is(LevelOf(options.Level))
             .MinimumLevel.Override("Microsoft", Louder(options.Level, LogEventLevel.Warning))
-            .MinimumLevel.Override("System", Louder(options.Level, LogEventLevel.Warning));
+            .MinimumLevel.Override("System", Louder(options.Level, LogEventLevel.Warning))
+
+            // Each failed request has a line of ours, which names the hop; theirs would be a second one, with a stack trace.
+            .MinimumLevel.Override("Yarp", Louder(options.Level, LogEventLevel.Error));
         configuration = (options.Format, Console.IsErrorRedirected) switch
         {
             (LogFormat.Json, _) => configuration.WriteTo.Sink(new GatheringSink(new CompactJsonFormatter())),

@@ -39,6 +39,23 @@ public sealed class CertificateTrust
         return roots.Count > 0 ? new(roots) : throw new IOException($"The CA file {path} holds no PEM certificate.");
     }
 
+    /// <summary>The roots of a text in PEM.</summary>
+    /// <exception cref="IOException">It holds no certificate.</exception>
+    public static CertificateTrust FromPem(string pem)
+    {
+        var roots = new X509Certificate2Collection();
+        try
+        {
+            roots.ImportFromPem(pem);
+        }
+        catch (CryptographicException exception)
+        {
+            throw new IOException($"That is no certificate in PEM: {exception.Message}", exception);
+        }
+
+        return roots.Count > 0 ? new(roots) : throw new IOException("There is no PEM certificate in it.");
+    }
+
     /// <summary>Client options that verify chain and name, TLS 1.2 and newer.</summary>
     public SslClientAuthenticationOptions ClientOptions(string? serverName)
     {

@@ -1,16 +1,20 @@
 namespace Shared.Streams.Dialing;
 
 /// <summary>
-/// Where a target is: <c>tcp://host:port</c>, <c>tls://host:port</c> (TCP with TLS, verified) or <c>unix:///path</c>.
+/// Where a target is: <c>tcp://host:port</c>, <c>tls://host:port</c> (TCP with TLS, verified) or <c>unix:///path</c>. A web server may
+/// also be written <c>http://host</c> or <c>https://host</c>, which is TCP to that port, or to 80 or 443: HTTP, and TLS with it, is
+/// spoken by whoever uses the stream, end to end.
 /// </summary>
 public sealed record TargetAddress
 {
+    private static readonly string[] OverTcp = ["tcp://", "tls://", "http://", "https://"];
+
     private TargetAddress(string scheme, string host, int port, string path)
     {
         (Scheme, Host, Port, Path) = (scheme, host, port, path);
     }
 
-    /// <summary>tcp, tls or unix.</summary>
+    /// <summary>tcp, tls, unix, http or https.</summary>
     public string Scheme { get; }
 
     /// <summary>The host, empty for unix.</summary>
@@ -34,9 +38,9 @@ public sealed record TargetAddress
                 : throw Bad(text, "the path must be absolute and at most 107 bytes");
         }
 
-        if (!text.StartsWith("tcp://", StringComparison.Ordinal) && !text.StartsWith("tls://", StringComparison.Ordinal))
+        if (!Array.Exists(OverTcp, scheme => text.StartsWith(scheme, StringComparison.Ordinal)))
         {
-            throw Bad(text, "the scheme must be tcp, tls or unix");
+            throw Bad(text, "the scheme must be tcp, tls, unix, http or https");
         }
 
         if (!Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.Port is < 1 or > 65535 || uri.Host.Length == 0)
@@ -65,5 +69,5 @@ public sealed record TargetAddress
         Scheme == "unix" ? $"unix://{Path}" : $"{Scheme}://{(Host.Contains(':') ? $"[{Host}]" : Host)}:{Port}";
 
     private static FormatException Bad(string text, string why) =>
-        new($"'{text}' is not a target: {why}. Write tcp://10.0.1.5:5432, tls://db.internal:5432 or unix:///run/postgresql/.s.PGSQL.5432.");
+        new($"'{text}' is not a target: {why}. Write tcp://10.0.1.5:5432, tls://db.internal:5432, unix:///run/postgresql/.s.PGSQL.5432 or http://grafana.internal:3000.");
 }

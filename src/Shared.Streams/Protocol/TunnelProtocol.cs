@@ -30,6 +30,9 @@ public static class TunnelProtocol
     /// <summary>On the answer of a tunnel hostname: the stream's id, so that every program's log names it alike.</summary>
     public const string StreamHeader = "Tunnel-Stream";
 
+    /// <summary>On each answer of an HTTP service, and on the request that its origin gets: the request's id, which the ingress logs.</summary>
+    public const string RequestHeader = "Tunnel-Request";
+
     /// <summary>On a refused upgrade: <c>hop/code</c>, for example <c>connector/offline</c>.</summary>
     public const string ErrorHeader = "Tunnel-Error";
 

@@ -20,9 +20,16 @@ public sealed class StreamSet<TInfo>
     public IEnumerable<TInfo> Infos => _entries.Keys.Select(entry => entry.Info);
 
     /// <summary>Adds a stream before its relay starts; dispose the entry when the relay has ended.</summary>
-    public Entry Add(TInfo info, DuplexStream application, DuplexStream target)
+    public Entry Add(TInfo info, DuplexStream application, DuplexStream target) => Add(info, reason =>
     {
-        var entry = new Entry(this, info, application, target);
+        application.Abort(reason);
+        target.Abort(reason);
+    });
+
+    /// <summary>Adds what is cut in a way of its own; dispose the entry when it has ended.</summary>
+    public Entry Add(TInfo info, Action<StreamAbort> abort)
+    {
+        var entry = new Entry(this, info, abort);
         Interlocked.Increment(ref _count);
         _entries.TryAdd(entry, 0);
         return entry;
@@ -83,23 +90,18 @@ public sealed class StreamSet<TInfo>
     public sealed class Entry : IDisposable
     {
         private readonly StreamSet<TInfo> _set;
-        private readonly DuplexStream _application;
-        private readonly DuplexStream _target;
+        private readonly Action<StreamAbort> _abort;
 
-        internal Entry(StreamSet<TInfo> set, TInfo info, DuplexStream application, DuplexStream target)
+        internal Entry(StreamSet<TInfo> set, TInfo info, Action<StreamAbort> abort)
         {
-            (_set, Info, _application, _target) = (set, info, application, target);
+            (_set, Info, _abort) = (set, info, abort);
         }
 
         /// <summary>What is known of the stream.</summary>
         public TInfo Info { get; }
 
         /// <summary>Cuts the stream at both ends.</summary>
-        public void Abort(StreamAbort reason)
-        {
-            _application.Abort(reason);
-            _target.Abort(reason);
-        }
+        public void Abort(StreamAbort reason) => _abort(reason);
 
         /// <inheritdoc/>
         public void Dispose() => _set.Remove(this);

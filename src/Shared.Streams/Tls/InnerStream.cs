@@ -4,14 +4,14 @@ using System.Runtime.CompilerServices;
 namespace Shared.Streams.Tls;
 
 /// <summary>
-/// What SslStream needs of the stream underneath it. Asynchronous only; remembers whether the end was reached, which is how a missing
+/// What SslStream needs of the stream underneath it. Remembers whether the end was reached, which is how a missing
 /// close_notify is told from one that came.
 /// </summary>
 /// <remarks>
 /// SslStream locks decryption against encryption but not against ShutdownAsync, and an OpenSSL session must not be used from two
 /// threads at once. So the reader holds <see cref="Session"/> except while it waits for bytes, and shutting down takes it, too.
 /// </remarks>
-internal sealed class InnerStream(DuplexStream inner) : Stream
+internal sealed class InnerStream(DuplexStream inner) : AdaptedStream(inner, leaveOpen: true)
 {
     [SuppressMessage("Reliability", "CA2213", Justification = "Without a wait handle it owns nothing, and a reader may come back to it after disposal.")]
     private readonly SemaphoreSlim _session = new(1);
@@ -27,20 +27,6 @@ internal sealed class InnerStream(DuplexStream inner) : Stream
     /// <summary>True once the stream underneath has ended.</summary>
     public bool EndReached => _endReached;
 
-    public override bool CanRead => true;
-
-    public override bool CanWrite => true;
-
-    public override bool CanSeek => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
-
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
@@ -52,26 +38,6 @@ internal sealed class InnerStream(DuplexStream inner) : Stream
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
         _buffer.WriteAsync(buffer, cancellationToken);
-
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public override void Flush()
-    {
-    }
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<int> WaitAsync(ValueTask<int> reading)

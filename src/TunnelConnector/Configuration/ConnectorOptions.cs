@@ -43,7 +43,7 @@ internal sealed class ConnectorOptions
 /// <summary>One target.</summary>
 internal sealed class ServiceOptions
 {
-    /// <summary><c>tcp://host:port</c>, <c>tls://host:port</c> or <c>unix:///path</c>.</summary>
+    /// <summary><c>tcp://host:port</c>, <c>tls://host:port</c>, <c>unix:///path</c>, <c>http://host[:port]</c> or <c>https://host[:port]</c>.</summary>
     public string Target { get; set; } = "";
 
     /// <summary>For tls targets: a PEM file with the roots to trust instead of the system's.</summary>

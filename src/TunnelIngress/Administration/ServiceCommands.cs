@@ -3,20 +3,24 @@ using TunnelIngress.State;
 
 namespace TunnelIngress.Administration;
 
-/// <summary><c>tunnel-ingress service add|list|remove</c>.</summary>
+/// <summary><c>tunnel-ingress service add|set|list|remove</c>.</summary>
 internal static class ServiceCommands
 {
     public static Command Create() => new("service", """
-        Add, list and remove services.
+        Add, change, list and remove services.
 
         A service is one private target with a public hostname. Where the target is, only the connector's own configuration says.
+        The hostname carries plain bytes in WebSockets, or, with --protocol, the HTTP of a private web server.
 
         Examples:
           tunnel-ingress service add orders-db --hostname orders-db.tunnel.example.com --tunnel vpc
+          tunnel-ingress service add grafana --hostname grafana.tunnel.example.com --tunnel vpc --protocol http
+          tunnel-ingress service set grafana --access public
           tunnel-ingress service list --json
         """)
     {
         Add(),
+        Set(),
         List(),
         Remove(),
     };
@@ -33,22 +37,64 @@ internal static class ServiceCommands
                 result.AddError($"'{token.Value}' is not a hostname. Write something like orders-db.tunnel.example.com, without scheme or port.");
             }
         });
-        var command = new Command(
-            "add", "Add a service.\n\nExample:\n  tunnel-ingress service add orders-db --hostname orders-db.tunnel.example.com --tunnel vpc")
+        var web = new WebOptions();
+        var command = new Command("add", """
+            Add a service.
+
+            Examples:
+              tunnel-ingress service add orders-db --hostname orders-db.tunnel.example.com --tunnel vpc
+              tunnel-ingress service add grafana --hostname grafana.tunnel.example.com --tunnel vpc --protocol http
+              tunnel-ingress service add wiki --hostname wiki.tunnel.example.com --tunnel vpc --protocol https --ca-file wiki-ca.pem --access public
+            """)
         {
             name, hostname, tunnel,
         };
+        web.AddTo(command);
         AdminContext.Attach(command, async (context, result, cancellationToken) =>
         {
             var service = new Service(
                 result.GetRequiredValue(name),
                 Names.NormalizeHostname(result.GetRequiredValue(hostname))!,
                 result.GetRequiredValue(tunnel),
-                AdminContext.Time.GetUtcNow());
+                AdminContext.Time.GetUtcNow())
+            {
+                Web = web.Read(result, known: null),
+            };
             await context.Store.AddServiceAsync(service, cancellationToken);
             await context.WriteAsync(
-                service,
-                $"Service '{service.Name}' added as {service.Hostname}. Next: a token for its applications, tunnel-ingress token create NAME --access {service.Name}");
+                Row.Of(service),
+                service.Web is { Access: WebAccess.Public }
+                    ? $"Service '{service.Name}' added as {service.Hostname}, for everybody."
+                    : $"Service '{service.Name}' added as {service.Hostname}. Next: a token for its applications, tunnel-ingress token create NAME --access {service.Name}");
+        });
+        return command;
+    }
+
+    private static Command Set()
+    {
+        var name = NameArguments.Existing("service");
+        var web = new WebOptions();
+        var command = new Command("set", """
+            Change what a service speaks and who may use it: what is not given stays as it is, and an empty value takes a setting away.
+
+            Examples:
+              tunnel-ingress service set grafana --access public
+              tunnel-ingress service set wiki --protocol https --ca-file wiki-ca.pem --server-name wiki.internal
+            """) { name };
+        web.AddTo(command);
+        AdminContext.Attach(command, async (context, result, cancellationToken) =>
+        {
+            var service = (await context.Store.LoadAsync(cancellationToken)).Services.GetValueOrDefault(result.GetRequiredValue(name))
+                ?? throw new StateException($"There is no service '{result.GetRequiredValue(name)}'. See 'tunnel-ingress service list'.");
+            if (!web.AreGiven(result))
+            {
+                throw new StateException("Nothing is to be changed. Give one of the options that 'tunnel-ingress service set --help' lists.");
+            }
+
+            var changed = service with { Web = web.Read(result, service.Web) };
+            await context.Store.SetWebAsync(service.Name, changed.Web, cancellationToken);
+            var row = Row.Of(changed);
+            await context.WriteAsync(row, $"Service '{row.Name}' speaks {row.Protocol}; access: {row.Access}.");
         });
         return command;
     }
@@ -60,10 +106,12 @@ internal static class ServiceCommands
         {
             var state = await context.Store.LoadAsync(cancellationToken);
             await context.WriteTableAsync(
-                state.Services.Values.OrderBy(static service => service.Name, StringComparer.Ordinal).ToArray(),
+                state.Services.Values.OrderBy(static service => service.Name, StringComparer.Ordinal).Select(Row.Of).ToArray(),
                 ("NAME", static service => service.Name),
                 ("HOSTNAME", static service => service.Hostname),
                 ("TUNNEL", static service => service.Tunnel),
+                ("PROTOCOL", static service => service.Protocol),
+                ("ACCESS", static service => service.Access),
                 ("CREATED", static service => Times.Of(service.CreatedAt)));
         });
         return command;
@@ -81,5 +129,20 @@ internal static class ServiceCommands
             await context.WriteAsync(new { Removed = service }, $"Service '{service}' removed.");
         });
         return command;
+    }
+
+    /// <summary>A service as people and programs read it.</summary>
+    private sealed record Row(string Name, string Hostname, string Tunnel, string Protocol, string Access, object? Web, DateTimeOffset CreatedAt)
+    {
+        public static Row Of(Service service) => new(
+            service.Name,
+            service.Hostname,
+            service.Tunnel,
+            service.Web switch { null => "tcp", { Tls: true } => "https", _ => "http" },
+            service.Web is { Access: WebAccess.Public } ? "public" : "service-token",
+            service.Web is { } web
+                ? new { HostHeader = web.HostHeader ?? "keep", TlsVerify = web.Verify, HasCa = web.Ca is not null, web.ServerName, IdleTimeoutSeconds = web.IdleTimeout.TotalSeconds }
+                : null,
+            service.CreatedAt);
     }
 }

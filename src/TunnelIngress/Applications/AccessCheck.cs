@@ -41,13 +41,13 @@ internal sealed class AccessCheck(
 
     /// <summary>Counts and logs a refusal.</summary>
     /// <returns>False when its address has had too many.</returns>
-    public bool CountRefusal(IPAddress? address, string from, string clientId, string host, string? path, string reason)
+    public bool CountRefusal(IPAddress? address, string from, string clientId, string host, string? path, string reason, string requestId = "none")
     {
         metrics.AccessDenied();
         var isWithinLimit = limiter.TryCount(address ?? IPAddress.None);
         if (limiter.MayLog())
         {
-            logger.AccessDenied(LoggableId(clientId), from, ProtocolCodec.OneLine(host), ProtocolCodec.OneLine(path), reason);
+            logger.AccessDenied(LoggableId(clientId), from, ProtocolCodec.OneLine(host), ProtocolCodec.OneLine(path), requestId, reason);
         }
 
         return isWithinLimit;
@@ -60,7 +60,8 @@ internal sealed class AccessCheck(
     private Task RefuseAsync(HttpContext context, string clientId, string reason)
     {
         var isWithinLimit = CountRefusal(
-            context.Connection.RemoteIpAddress, RemoteOf(context), clientId, context.Request.Host.Host, context.Request.Path.Value, reason);
+            context.Connection.RemoteIpAddress, RemoteOf(context), clientId, context.Request.Host.Host, context.Request.Path.Value, reason,
+            context.Response.Headers[TunnelProtocol.RequestHeader] is [{ } id] ? id : "none");
         return isWithinLimit ? UpgradeAnswers.DeniedAsync(context) : UpgradeAnswers.LimitedAsync(context);
     }
 

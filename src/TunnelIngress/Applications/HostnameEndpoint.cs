@@ -5,24 +5,45 @@ using Shared.Streams.Protocol;
 using Shared.Streams.WebSockets;
 using TunnelIngress.State;
 using TunnelIngress.Streams;
+using TunnelIngress.Web;
 
 namespace TunnelIngress.Applications;
 
 /// <summary>
-/// A tunnel hostname over wss. An application's upgrade request goes:
+/// A tunnel hostname. A request to an HTTP service goes to <see cref="WebEndpoint"/>. An application's upgrade request to any other service goes:
 /// hostname → service token → scope → upgrade asked for → target connected → 101 → relay.
 /// Previous stop of a byte: the application's WebSocket client, or our forwarder. Next stop: <see cref="StreamService"/>.
 /// </summary>
-internal sealed class HostnameEndpoint(AccessCheck access, StateWatcher state, StreamService streams, TimeProvider time)
+internal sealed class HostnameEndpoint(
+    AccessCheck access, StateWatcher state, StreamService streams, WebEndpoint web, TimeProvider time, ILogger<HostnameEndpoint> logger)
 {
     private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(10);
 
     /// <summary>Handles one request to any host name that is not the connectors'.</summary>
     public async Task HandleAsync(HttpContext context)
     {
-        if (state.Current.FindByHostname(context.Request.Host.Host) is not { } service)
+        var service = state.Current.FindByHostname(context.Request.Host.Host);
+        if (PublicRequest.IsMisdirected(context, service))
         {
-            await UpgradeAnswers.UnknownHostnameAsync(context);
+            await UpgradeAnswers.MisdirectedAsync(context);
+            return;
+        }
+
+        if (service?.Web is { } origin)
+        {
+            await web.HandleAsync(context, service, origin);
+            return;
+        }
+
+        if (PublicRequest.HasTooManyHeaders(context))
+        {
+            await UpgradeAnswers.HeadersTooLargeAsync(context);
+            return;
+        }
+
+        if (service is null)
+        {
+            await RefuseUnknownAsync(context);
             return;
         }
 
@@ -54,6 +75,15 @@ internal sealed class HostnameEndpoint(AccessCheck access, StateWatcher state, S
     }
 
     private static string Version { get; } = TunnelProtocol.Version.ToString(CultureInfo.InvariantCulture);
+
+    // Anybody may ask for any name, so this is said for whoever hunts a fault only.
+    private Task RefuseUnknownAsync(HttpContext context)
+    {
+        var id = StreamIds.NewStream();
+        context.Response.Headers[TunnelProtocol.RequestHeader] = id;
+        logger.RequestUnknown(id, ProtocolCodec.OneLine(context.Request.Host.Value));
+        return UpgradeAnswers.UnknownHostnameAsync(context);
+    }
 
     private async Task ServeAsync(HttpContext context, Service service, string tokenId, bool speaksProtocol)
     {

@@ -3,10 +3,11 @@ using Shared.Streams.Protocol;
 
 namespace TunnelIngress.Applications;
 
-/// <summary>The refusals of an upgrade: DESIGN's statuses, with the hop in a header for our programs and one line of text for people.</summary>
+/// <summary>The refusals of requests to the public address, each with its status, its hop and one sentence.</summary>
 internal static class UpgradeAnswers
 {
-    private const string DeniedText = "The service token was not accepted here: it is missing, wrong, expired, revoked or not allowed for this hostname.";
+    /// <summary>What everybody is told whose token is not good for this.</summary>
+    public const string DeniedText = "The service token was not accepted here: it is missing, wrong, expired, revoked or not allowed for this hostname.";
 
     /// <summary>One indistinguishable answer for every token that is not accepted.</summary>
     public static Task DeniedAsync(HttpContext context) =>
@@ -21,6 +22,13 @@ internal static class UpgradeAnswers
 
     public static Task UnknownHostnameAsync(HttpContext context) =>
         WriteAsync(context, StatusCodes.Status404NotFound, Hop.Ingress, "unknown-hostname", "No service has this hostname.");
+
+    /// <summary>The connection was made for another name.</summary>
+    public static Task MisdirectedAsync(HttpContext context) => WriteAsync(
+        context, StatusCodes.Status421MisdirectedRequest, Hop.Ingress, "misdirected", "This connection was made for another name, or cannot be upgraded; make a new one with HTTP/1.1.");
+
+    public static Task HeadersTooLargeAsync(HttpContext context) => WriteAsync(
+        context, StatusCodes.Status431RequestHeaderFieldsTooLarge, Hop.Ingress, "headers-too-large", "The request has more headers than an upgrade needs.");
 
     /// <summary>A request to a tunnel hostname that is no WebSocket upgrade.</summary>
     public static Task UpgradeRequiredAsync(HttpContext context)
@@ -53,13 +61,6 @@ internal static class UpgradeAnswers
         return WriteAsync(context, status, failure.Hop, failure.Code, failure.Message);
     }
 
-    private static async Task WriteAsync(HttpContext context, int status, Hop hop, string code, string text)
-    {
-        var response = context.Response;
-        response.StatusCode = status;
-        response.ContentType = "text/plain; charset=utf-8";
-        response.Headers[TunnelProtocol.ErrorHeader] = $"{hop.ToWire()}/{code}";
-        response.Headers[TunnelProtocol.ErrorDetailHeader] = ProtocolCodec.OneLine(text);
-        await response.WriteAsync($"tunnel: {text}\n", context.RequestAborted);
-    }
+    private static Task WriteAsync(HttpContext context, int status, Hop hop, string code, string text) =>
+        ErrorAnswer.WriteAsync(context, status, hop, code, text);
 }

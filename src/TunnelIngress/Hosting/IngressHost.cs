@@ -17,6 +17,7 @@ using TunnelIngress.Metrics;
 using TunnelIngress.Pools;
 using TunnelIngress.State;
 using TunnelIngress.Streams;
+using TunnelIngress.Web;
 
 namespace TunnelIngress.Hosting;
 
@@ -37,7 +38,7 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
     /// <exception cref="IOException">An address cannot be bound.</exception>
     public async Task RunAsync(ProcessSignals signals)
     {
-        await using var app = WebServer.Build(settings, certificates, loggers, Register);
+        await using var app = WebServer.Build(settings, certificates, state, loggers, Register);
         var services = app.Services;
         var local = services.GetRequiredService<LocalListeners>();
         await StartAsync(app);
@@ -45,7 +46,8 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         var postgres = StartPostgres(services);
         using var watching = new CancellationTokenSource();
         var withdrawal = new AccessWithdrawal(
-            state, services.GetRequiredService<ConnectorRegistry>(), services.GetRequiredService<StreamSet<StreamInfo>>(), services.GetRequiredService<ApplicationCarriers>(), postgres, time, loggers.CreateLogger<AccessWithdrawal>());
+            state, services.GetRequiredService<ConnectorRegistry>(), services.GetRequiredService<StreamSet<StreamInfo>>(), services.GetRequiredService<StreamSet<RequestInfo>>(),
+            services.GetRequiredService<ApplicationCarriers>(), postgres, time, loggers.CreateLogger<AccessWithdrawal>());
         Task[] watchers = [withdrawal.RunAsync(watching.Token), state.RunAsync(watching.Token)];
         _serviceManager.Ready();
 
@@ -78,6 +80,10 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         .AddSingleton<StreamGate>()
         .AddSingleton<StreamBroker>()
         .AddSingleton<StreamService>()
+        .AddHttpForwarder()
+        .AddSingleton<StreamSet<RequestInfo>>()
+        .AddSingleton<OriginSet>()
+        .AddSingleton<WebEndpoint>()
         .AddSingleton<HostnameEndpoint>()
         .AddSingleton<LocalListeners>()
         .AddSingleton(new PrometheusExport(IngressMetrics.MeterName, PoolMetrics.MeterName, "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime"))
@@ -143,8 +149,9 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
     private async Task DrainAsync(IServiceProvider services, PostgresPort? postgres, CancellationToken stopNow)
     {
         var streams = services.GetRequiredService<StreamSet<StreamInfo>>();
+        var requests = services.GetRequiredService<StreamSet<RequestInfo>>();
         var connectors = services.GetRequiredService<ConnectorRegistry>();
-        _logger.Draining(streams.Count, settings.Grace.TotalSeconds);
+        _logger.Draining(streams.Count, requests.Count, settings.Grace.TotalSeconds);
         using var over = new CancellationTokenSource(settings.Grace, time);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(over.Token, stopNow);
         await Task.WhenAll(connectors.All.Select(session => AnnounceDrainAsync(session, limit.Token)));
@@ -158,14 +165,20 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
 
             services.GetRequiredService<StreamGate>().Drain();
             services.GetRequiredService<ApplicationCarriers>().Drain();
+            await requests.WhenEmptyAsync(limit.Token);
+
+            // What is left of them are connections that wait for a next one.
+            services.GetRequiredService<OriginSet>().CloseIdle();
             await streams.WhenEmptyAsync(limit.Token);
         }
         catch (OperationCanceledException)
         {
-            _logger.DrainCut(streams.Count);
+            _logger.DrainCut(streams.Count, requests.Count);
         }
 
-        streams.Abort(static _ => true, new StreamAbort(AbortCode.Shutdown, "the ingress's grace time is over"));
+        var reason = new StreamAbort(AbortCode.Shutdown, "the ingress's grace time is over");
+        requests.Abort(static _ => true, reason);
+        streams.Abort(static _ => true, reason);
         foreach (var session in connectors.All)
         {
             await session.Control.CloseAsync(System.Net.WebSockets.WebSocketCloseStatus.EndpointUnavailable, "ingress stops");

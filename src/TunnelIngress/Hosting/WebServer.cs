@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Security;
 using System.Security.Authentication;
+using System.Text;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
@@ -12,6 +13,7 @@ using TunnelIngress.Certificates;
 using TunnelIngress.Configuration;
 using TunnelIngress.Connectors;
 using TunnelIngress.Management;
+using TunnelIngress.State;
 
 namespace TunnelIngress.Hosting;
 
@@ -22,17 +24,25 @@ namespace TunnelIngress.Hosting;
 /// </summary>
 internal static class WebServer
 {
+    private const int MaxHeaders = 100;
+    private const int MaxHeaderBytes = 32 * 1024;
+    private const int MaxHttp2Streams = 100;
+    private const int Http2StreamWindow = 256 * 1024;
+    private const int LeastBytesPerSecond = 240;
+
     private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(10);
+    private static readonly List<SslApplicationProtocol> Upgradable = [SslApplicationProtocol.Http11];
+    private static readonly List<SslApplicationProtocol> Any = [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11];
 
     /// <summary>Builds the server; <paramref name="register"/> adds the services its endpoints need.</summary>
     public static WebApplication Build(
-        IngressSettings settings, ICertificateSource? certificates, ILoggerFactory loggers, Action<IServiceCollection> register)
+        IngressSettings settings, ICertificateSource? certificates, StateWatcher state, ILoggerFactory loggers, Action<IServiceCollection> register)
     {
         // Empty: no appsettings.json, no ASPNETCORE_ variables. All configuration is ours, so an unknown key is always an error.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(loggers);
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
-        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => Configure(kestrel, settings, certificates));
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => Configure(kestrel, settings, certificates, state));
         register(builder.Services);
         if (certificates is not null)
         {
@@ -59,21 +69,46 @@ internal static class WebServer
             ? management.HandleAsync(context)
             : context.Request.Path.Value switch
             {
-                TunnelProtocol.ControlPath => control.HandleAsync(context),
-                TunnelProtocol.CarrierPath => carrier.HandleAsync(context),
-                TunnelProtocol.DataPath => data.HandleAsync(context),
+                TunnelProtocol.ControlPath => Upgrade(context, control.HandleAsync),
+                TunnelProtocol.CarrierPath => Upgrade(context, carrier.HandleAsync),
+                TunnelProtocol.DataPath => Upgrade(context, data.HandleAsync),
                 _ => hostname.HandleAsync(context),
             };
     }
 
-    private static void Configure(KestrelServerOptions kestrel, IngressSettings settings, ICertificateSource? certificates)
+    private static Task Upgrade(HttpContext context, RequestDelegate endpoint)
+    {
+        if (PublicRequest.IsMisdirected(context, service: null))
+        {
+            return UpgradeAnswers.MisdirectedAsync(context);
+        }
+
+        return PublicRequest.HasTooManyHeaders(context) ? UpgradeAnswers.HeadersTooLargeAsync(context) : endpoint(context);
+    }
+
+    private static void Configure(KestrelServerOptions kestrel, IngressSettings settings, ICertificateSource? certificates, StateWatcher state)
     {
         kestrel.AddServerHeader = false;
         kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
         kestrel.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(30);
-        kestrel.Limits.MaxRequestHeaderCount = 64;
-        kestrel.Limits.MaxRequestHeadersTotalSize = 16 * 1024;
+
+        // Before the headers are read nobody knows what the request is for, so these are an HTTP service's; the rest has less (PublicRequest).
+        kestrel.Limits.MaxRequestHeaderCount = MaxHeaders;
+        kestrel.Limits.MaxRequestHeadersTotalSize = MaxHeaderBytes;
         kestrel.Limits.MaxRequestBodySize = 0;
+        kestrel.Limits.MinRequestBodyDataRate = new MinDataRate(LeastBytesPerSecond, HandshakeTimeout);
+        kestrel.Limits.MinResponseDataRate = new MinDataRate(LeastBytesPerSecond, HandshakeTimeout);
+
+        // A byte is a byte: whatever a client or an origin writes into a header passes as it is.
+        kestrel.RequestHeaderEncodingSelector = static _ => Encoding.Latin1;
+        kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.Latin1;
+
+        // Room for all streams of a connection to be full at once: one that nobody reads must not stall the others.
+        kestrel.Limits.Http2.MaxStreamsPerConnection = MaxHttp2Streams;
+        kestrel.Limits.Http2.InitialStreamWindowSize = Http2StreamWindow;
+        kestrel.Limits.Http2.InitialConnectionWindowSize = MaxHttp2Streams * Http2StreamWindow;
+        kestrel.Limits.Http2.MaxRequestHeaderFieldSize = MaxHeaderBytes;
+        kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
 
         // A WebSocket's bytes pass through these pipes; larger ones only hold more of a stalled stream.
         kestrel.Limits.MaxRequestBufferSize = 128 * 1024;
@@ -85,7 +120,8 @@ internal static class WebServer
                 listen.Protocols = HttpProtocols.Http1;
                 if (certificates is not null)
                 {
-                    listen.UseHttps(Tls(certificates));
+                    listen.Protocols = HttpProtocols.Http1AndHttp2;
+                    listen.UseHttps(Tls(certificates, state));
                 }
             });
         }
@@ -113,14 +149,16 @@ internal static class WebServer
         }
     }
 
-    private static TlsHandshakeCallbackOptions Tls(ICertificateSource certificates) => new()
+    private static TlsHandshakeCallbackOptions Tls(ICertificateSource certificates, StateWatcher state) => new()
     {
         HandshakeTimeout = HandshakeTimeout,
         OnConnection = context => ValueTask.FromResult(new SslServerAuthenticationOptions
         {
             ServerCertificateContext = certificates.Select(context.ClientHelloInfo.ServerName),
             EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
-            ApplicationProtocols = [SslApplicationProtocol.Http11],
+
+            // What is upgraded to a WebSocket of ours speaks HTTP/1.1, as before.
+            ApplicationProtocols = state.Current.FindByHostname(context.ClientHelloInfo.ServerName ?? "")?.Web is null ? Upgradable : Any,
             ClientCertificateRequired = false,
         }),
     };

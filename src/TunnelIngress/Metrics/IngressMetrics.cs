@@ -4,6 +4,7 @@ using Shared.Streams.Dialing;
 using Shared.Streams.Relaying;
 using TunnelIngress.Connectors;
 using TunnelIngress.Streams;
+using TunnelIngress.Web;
 
 namespace TunnelIngress.Metrics;
 
@@ -20,8 +21,11 @@ internal sealed class IngressMetrics : IDisposable
     private readonly Counter<long> _bytes;
     private readonly Counter<long> _denied;
     private readonly Histogram<double> _opening;
+    private readonly Counter<long> _requests;
+    private readonly Counter<long> _requestsFailed;
+    private readonly Histogram<double> _answering;
 
-    public IngressMetrics(StreamSet<StreamInfo> streams, ConnectorRegistry connectors)
+    public IngressMetrics(StreamSet<StreamInfo> streams, StreamSet<RequestInfo> requests, ConnectorRegistry connectors)
     {
         _opened = _meter.CreateCounter<long>("streams_opened", description: "Streams opened");
         _refused = _meter.CreateCounter<long>("streams_refused", description: "Streams refused, by hop and code");
@@ -33,6 +37,14 @@ internal sealed class IngressMetrics : IDisposable
             unit: null,
             description: "Time from an accepted request to a connected target",
             advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 15] });
+        _requests = _meter.CreateCounter<long>("http_requests", description: "Requests to HTTP services, by class of status");
+        _requestsFailed = _meter.CreateCounter<long>("http_requests_failed", description: "Requests that no origin answered, by hop and code");
+        _answering = _meter.CreateHistogram(
+            "http_answer_seconds",
+            unit: null,
+            description: "Time from a request's headers to those of its origin's answer",
+            advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] });
+        _meter.CreateObservableGauge("http_requests_running", () => requests.Count, description: "Requests to HTTP services running now");
         _meter.CreateObservableGauge("streams", () => streams.Count, description: "Streams running now");
         _meter.CreateObservableGauge("connectors", () => connectors.Count, description: "Connectors online now");
         _meter.CreateObservableGauge(
@@ -63,6 +75,23 @@ internal sealed class IngressMetrics : IDisposable
 
     public void AccessDenied() => _denied.Add(1);
 
+    /// <param name="service">The service.</param>
+    /// <param name="status">The answer's status.</param>
+    /// <param name="answeredAfter">When its origin answered; null when it did not.</param>
+    public void RequestEnded(string service, int status, TimeSpan? answeredAfter)
+    {
+        _requests.Add(1, new TagList { { "service", service }, { "status", ClassOf(status) } });
+        if (answeredAfter is { } time)
+        {
+            _answering.Record(time.TotalSeconds, new TagList { { "service", service } });
+        }
+    }
+
+    public void RequestFailed(string service, Hop hop, string code) =>
+        _requestsFailed.Add(1, new TagList { { "service", service }, { "hop", hop.ToWire() }, { "code", code } });
+
     /// <inheritdoc/>
     public void Dispose() => _meter.Dispose();
+
+    private static string ClassOf(int status) => (status / 100) switch { 1 => "1xx", 2 => "2xx", 3 => "3xx", 4 => "4xx", _ => "5xx" };
 }

@@ -29,6 +29,10 @@ internal interface IStateStore
     /// <exception cref="StateException">Name or hostname is taken, or the tunnel does not exist.</exception>
     Task AddServiceAsync(Service service, CancellationToken cancellationToken);
 
+    /// <summary>Changes how the ingress speaks HTTP with a service's target; null when its hostname is to carry plain bytes.</summary>
+    /// <exception cref="StateException">It does not exist.</exception>
+    Task SetWebAsync(string service, WebOrigin? web, CancellationToken cancellationToken);
+
     /// <summary>Removes a service and takes it out of the scope of every token.</summary>
     /// <exception cref="StateException">It does not exist.</exception>
     Task RemoveServiceAsync(string name, CancellationToken cancellationToken);

@@ -72,6 +72,9 @@ internal sealed class SqliteStateStore : IStateStore
         var tunnels = await connection.QueryAsync<TunnelRow>("SELECT name, created_at AS CreatedAt FROM tunnel", transaction: transaction);
         var services = await connection.QueryAsync<ServiceRow>(
             "SELECT name, hostname, tunnel, created_at AS CreatedAt FROM service", transaction: transaction);
+        var webs = (await connection.QueryAsync<WebRow>(
+            "SELECT service, tls, is_public AS IsPublic, host_header AS HostHeader, verify, ca, server_name AS ServerName, idle_seconds AS IdleSeconds FROM web",
+            transaction: transaction)).ToDictionary(static row => row.Service, static row => row.ToOrigin(), StringComparer.Ordinal);
         var scopes = (await connection.QueryAsync<(string ClientId, string Service)>(
             "SELECT client_id, service FROM token_service", transaction: transaction)).ToLookup(static row => row.ClientId, static row => row.Service);
         var secrets = (await connection.QueryAsync<SecretRow>(
@@ -86,7 +89,7 @@ internal sealed class SqliteStateStore : IStateStore
         return new StateSnapshot(
             revision,
             tunnels.Select(static row => new Tunnel(row.Name, Time(row.CreatedAt))),
-            services.Select(static row => new Service(row.Name, row.Hostname, row.Tunnel, Time(row.CreatedAt))),
+            services.Select(row => new Service(row.Name, row.Hostname, row.Tunnel, Time(row.CreatedAt)) { Web = webs.GetValueOrDefault(row.Name) }),
             tokens.Select(row => new Token(
                 row.ClientId,
                 row.Name,
@@ -145,8 +148,20 @@ internal sealed class SqliteStateStore : IStateStore
                 "INSERT INTO service (name, hostname, tunnel, created_at) VALUES (@Name, @Hostname, @Tunnel, @At)",
                 new { service.Name, service.Hostname, service.Tunnel, At = Milliseconds(service.CreatedAt) },
                 transaction);
+            await InsertWebAsync(connection, transaction, service.Name, service.Web);
         },
         $"There is a service '{service.Name}' or a hostname '{service.Hostname}' already. See 'tunnel-ingress service list'.",
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public Task SetWebAsync(string service, WebOrigin? web, CancellationToken cancellationToken) => ChangeAsync(
+        async (connection, transaction) =>
+        {
+            await RequireExistsAsync(connection, transaction, "service", service);
+            await connection.ExecuteAsync("DELETE FROM web WHERE service = @service", new { service }, transaction);
+            await InsertWebAsync(connection, transaction, service, web);
+        },
+        "",
         cancellationToken);
 
     /// <inheritdoc/>
@@ -304,6 +319,20 @@ internal sealed class SqliteStateStore : IStateStore
             new { clientId, version, hash = hash.ToArray(), scram = scram?.ToString() },
             transaction);
 
+    private static async Task InsertWebAsync(SqliteConnection connection, DbTransaction transaction, string service, WebOrigin? web)
+    {
+        if (web is not null)
+        {
+            await connection.ExecuteAsync(
+                """
+                INSERT INTO web (service, tls, is_public, host_header, verify, ca, server_name, idle_seconds)
+                VALUES (@Service, @Tls, @IsPublic, @HostHeader, @Verify, @Ca, @ServerName, @IdleSeconds)
+                """,
+                WebRow.From(service, web),
+                transaction);
+        }
+    }
+
     private static async Task RequireExistsAsync(SqliteConnection connection, DbTransaction transaction, string kind, string name)
     {
         var found = await connection.ExecuteScalarAsync<int>($"SELECT COUNT(*) FROM {kind} WHERE name = @name", new { name }, transaction);
@@ -342,6 +371,17 @@ internal sealed class SqliteStateStore : IStateStore
     private sealed record TokenRow(string ClientId, string Name, string? ConnectTunnel, long CreatedAt, long? ExpiresAt, long? RevokedAt);
 
     private sealed record SecretRow(string ClientId, long Version, byte[] Hash, long? ValidUntil, string? Scram);
+
+    private sealed record WebRow(
+        string Service, long Tls, long IsPublic, string? HostHeader, long Verify, string? Ca, string? ServerName, long IdleSeconds)
+    {
+        public static WebRow From(string service, WebOrigin web) => new(
+            service, web.Tls ? 1 : 0, web.Access == WebAccess.Public ? 1 : 0, web.HostHeader, web.Verify ? 1 : 0, web.Ca, web.ServerName,
+            (long)web.IdleTimeout.TotalSeconds);
+
+        public WebOrigin ToOrigin() => new(
+            Tls != 0, IsPublic != 0 ? WebAccess.Public : WebAccess.ServiceToken, HostHeader, Verify != 0, Ca, ServerName, TimeSpan.FromSeconds(IdleSeconds));
+    }
 
     private sealed record PoolRow(string Service, string Settings, byte[]? Secret, long UpdatedAt);
 }

@@ -7,7 +7,35 @@ namespace TunnelIngress.State;
 internal sealed record Tunnel(string Name, DateTimeOffset CreatedAt);
 
 /// <summary>One private target with a hostname; where it is, only the connector knows.</summary>
-internal sealed record Service(string Name, string Hostname, string Tunnel, DateTimeOffset CreatedAt);
+internal sealed record Service(string Name, string Hostname, string Tunnel, DateTimeOffset CreatedAt)
+{
+    /// <summary>How the ingress speaks HTTP with the target; null when its hostname carries plain bytes.</summary>
+    public WebOrigin? Web { get; init; }
+}
+
+/// <summary>A service's target as a web server. Immutable.</summary>
+/// <param name="Tls">HTTP over TLS, from the ingress to the target.</param>
+/// <param name="Access">Who may send requests.</param>
+/// <param name="HostHeader">What the target gets as Host; null for the service's hostname.</param>
+/// <param name="Verify">Whether the target's certificate must verify.</param>
+/// <param name="Ca">The roots that it must chain to, in PEM; null for the system's.</param>
+/// <param name="ServerName">The name that it must carry, also sent as SNI; null for the one in the Host header.</param>
+/// <param name="IdleTimeout">How long neither side of a request may send anything.</param>
+internal sealed record WebOrigin(bool Tls, WebAccess Access, string? HostHeader, bool Verify, string? Ca, string? ServerName, TimeSpan IdleTimeout)
+{
+    /// <summary>Plain HTTP with a service token.</summary>
+    public static WebOrigin Default { get; } = new(false, WebAccess.ServiceToken, null, true, null, null, TimeSpan.FromMinutes(15));
+}
+
+/// <summary>Who may send requests to an HTTP service.</summary>
+internal enum WebAccess
+{
+    /// <summary>Whoever has a service token for it.</summary>
+    ServiceToken,
+
+    /// <summary>Everybody.</summary>
+    Public,
+}
 
 /// <summary>A service token as the ingress knows it: never the secret, only hashes. Immutable.</summary>
 internal sealed record Token(

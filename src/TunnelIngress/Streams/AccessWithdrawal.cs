@@ -4,15 +4,17 @@ using TunnelIngress.Carriers;
 using TunnelIngress.Connectors;
 using TunnelIngress.Pools;
 using TunnelIngress.State;
+using TunnelIngress.Web;
 
 namespace TunnelIngress.Streams;
 
 /// <summary>
-/// Cuts what is no longer allowed: streams and connectors whose token was revoked or has expired, or whose service or tunnel is gone.
+/// Cuts what is no longer allowed: streams, requests and connectors whose token was revoked or has expired, or whose service or tunnel is gone.
 /// Looks at every change of the state, and once a second for expiries. A rotated secret cuts nothing.
 /// </summary>
 internal sealed class AccessWithdrawal(
-    StateWatcher state, ConnectorRegistry connectors, StreamSet<StreamInfo> streams, ApplicationCarriers carriers, PostgresPort? postgres, TimeProvider time, ILogger<AccessWithdrawal> logger)
+    StateWatcher state, ConnectorRegistry connectors, StreamSet<StreamInfo> streams, StreamSet<RequestInfo> requests, ApplicationCarriers carriers, PostgresPort? postgres,
+    TimeProvider time, ILogger<AccessWithdrawal> logger)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
     private static readonly StreamAbort Reason = new(AbortCode.Revoked, "access was withdrawn");
@@ -51,7 +53,8 @@ internal sealed class AccessWithdrawal(
             session.Control.Abort();
         }
 
-        var cut = streams.Abort(info => !MayRun(snapshot, info, now), Reason);
+        // Connections to origins are shared among callers: what a caller loses is his requests.
+        var cut = requests.Abort(info => !MayRun(snapshot, info, now), Reason) + streams.Abort(info => !MayRun(snapshot, info, now), Reason);
         carriers.EndWithdrawn();
         var clients = postgres?.EndWithdrawn() ?? 0;
         if (cut > 0 || withdrawn.Length > 0 || clients > 0)
@@ -70,5 +73,13 @@ internal sealed class AccessWithdrawal(
         snapshot.Services.TryGetValue(info.Service, out var service)
         && service.Tunnel == info.Tunnel
         && (info.TokenId is null
-            || (snapshot.Tokens.TryGetValue(info.TokenId, out var token) && token.IsUsableAt(now) && token.Scope.MayAccess(info.Service)));
+            || MayAccess(snapshot, info.TokenId, info.Service, now));
+
+    private static bool MayRun(StateSnapshot snapshot, RequestInfo info, DateTimeOffset now) =>
+        snapshot.Services.TryGetValue(info.Service, out var service)
+        && service.Web is { } web
+        && (web.Access == WebAccess.Public || (info.TokenId is not null && MayAccess(snapshot, info.TokenId, info.Service, now)));
+
+    private static bool MayAccess(StateSnapshot snapshot, string tokenId, string service, DateTimeOffset now) =>
+        snapshot.Tokens.TryGetValue(tokenId, out var token) && token.IsUsableAt(now) && token.Scope.MayAccess(service);
 }

@@ -12,9 +12,25 @@ public sealed class TargetAddressTests
     public void Target_is_read_and_written_alike(string text) => Assert.Equal(text, TargetAddress.Parse(text).ToString());
 
     [Theory]
+    [InlineData("http://grafana.internal:3000", "grafana.internal", 3000)]
+    [InlineData("http://grafana.internal", "grafana.internal", 80)]
+    [InlineData("https://grafana.internal/", "grafana.internal", 443)]
+    [InlineData("https://[::1]:8443", "::1", 8443)]
+    public void Web_server_is_TCP_at_its_port(string text, string host, int port)
+    {
+        var target = TargetAddress.Parse(text);
+
+        Assert.Equal((host, port), (target.Host, target.Port));
+        Assert.IsType<TcpDialer>(target.CreateDialer(CertificateTrust.System, TimeSpan.FromSeconds(1), TimeProvider.System));
+    }
+
+    [Theory]
     [InlineData("")]
     [InlineData("10.0.1.5:5432")]
-    [InlineData("http://10.0.1.5:5432")]
+    [InlineData("ftp://10.0.1.5:21")]
+    [InlineData("http://10.0.1.5:0")]
+    [InlineData("https://10.0.1.5/path")]
+    [InlineData("http://")]
     [InlineData("tcp://10.0.1.5")]
     [InlineData("tcp://10.0.1.5:0")]
     [InlineData("tcp://10.0.1.5:70000")]

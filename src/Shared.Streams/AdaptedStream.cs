@@ -1,0 +1,133 @@
+using System.Runtime.CompilerServices;
+
+namespace Shared.Streams;
+
+/// <summary>
+/// A <see cref="DuplexStream"/> as the base class library's <see cref="Stream"/>, for code that knows no other: SslStream and the HTTP
+/// client. Asynchronous only. An abort comes out as the <see cref="IOException"/> that it is.
+/// </summary>
+/// <remarks>
+/// One read and one write may be outstanding at once. Disposal may come from anybody, blocks nobody and is the end of the stream: it is
+/// never used for anything else afterwards. It ends the writing direction first, so that a peer whose connection merely is not needed any
+/// more reads an end; when a write is outstanding the stream is aborted, because what was meant to be said is cut short.
+/// </remarks>
+/// <param name="inner">The stream.</param>
+/// <param name="leaveOpen">Disposal leaves the stream alone: it is its owner's to end.</param>
+public class AdaptedStream(DuplexStream inner, bool leaveOpen) : Stream
+{
+    private int _writes;
+    private int _disposed;
+
+    /// <inheritdoc/>
+    public override bool CanRead => true;
+
+    /// <inheritdoc/>
+    public override bool CanWrite => true;
+
+    /// <inheritdoc/>
+    public override bool CanSeek => false;
+
+    /// <inheritdoc/>
+    public override long Length => throw new NotSupportedException();
+
+    /// <inheritdoc/>
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
+        inner.ReadAsync(buffer, cancellationToken);
+
+    /// <inheritdoc/>
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        if (leaveOpen)
+        {
+            return inner.WriteAsync(buffer, cancellationToken);
+        }
+
+        Interlocked.Increment(ref _writes);
+        var writing = inner.WriteAsync(buffer, cancellationToken);
+        if (writing.IsCompleted)
+        {
+            Interlocked.Decrement(ref _writes);
+            return writing;
+        }
+
+        return FinishAsync(writing);
+    }
+
+    /// <inheritdoc/>
+    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    /// <inheritdoc/>
+    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    /// <inheritdoc/>
+    public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <inheritdoc/>
+    public override void Flush()
+    {
+    }
+
+    /// <inheritdoc/>
+    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    /// <inheritdoc/>
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    /// <inheritdoc/>
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    /// <inheritdoc/>
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing && !leaveOpen && Interlocked.Exchange(ref _disposed, 1) == 0)
+        {
+            if (Volatile.Read(ref _writes) > 0)
+            {
+                inner.Abort(StreamAbort.Dropped);
+            }
+
+            _ = EndAsync();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask FinishAsync(ValueTask writing)
+    {
+        try
+        {
+            await writing;
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _writes);
+        }
+    }
+
+    private async Task EndAsync()
+    {
+        try
+        {
+            await inner.CompleteWritesAsync(CancellationToken.None);
+        }
+        catch (StreamAbortedException)
+        {
+            // It has ended already.
+        }
+
+        await inner.DisposeAsync();
+    }
+}

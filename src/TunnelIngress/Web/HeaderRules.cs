@@ -1,0 +1,56 @@
+using System.Collections.Frozen;
+using Microsoft.Extensions.Primitives;
+
+namespace TunnelIngress.Web;
+
+/// <summary>Which headers never pass the ingress, in either direction.</summary>
+internal static class HeaderRules
+{
+    /// <summary>What tells an origin where a request came from: ours to say, and nobody else's.</summary>
+    private static readonly FrozenSet<string> AboutTheClient = new[]
+    {
+        "Forwarded", "X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP", "True-Client-IP", "X-Original-Host", "X-Original-URL", "X-Rewrite-URL", "X-Original-For", "X-Original-Proto",
+    }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+
+    private static readonly string[] AboutTheClientPrefixes = ["X-Forwarded-", "CF-Connecting-"];
+
+    /// <summary>
+    /// For the origin, and not for whoever forwards: a sender that names it in Connection breaks the rules (RFC 9110 section 7.6.1), and may hope
+    /// that an origin does something else without it.
+    /// </summary>
+    private static readonly FrozenSet<string> NeverNominated = new[] { "Host", "Content-Length", "Transfer-Encoding", "Cache-Control", "Authorization", "Cookie", "Date", "Expires" }
+        .ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>True for the service token's headers and those of our protocol, in any spelling that an origin might take for one.</summary>
+    public static bool IsOurs(string name)
+    {
+        var plain = Plain(name);
+        return plain.StartsWith("CF-Access-", StringComparison.OrdinalIgnoreCase)
+            || plain.StartsWith("Tunnel-", StringComparison.OrdinalIgnoreCase);
+    }
+
+    /// <summary>True for what only we may say of where a request came from.</summary>
+    public static bool IsAboutTheClient(string name)
+    {
+        var plain = Plain(name);
+        return AboutTheClient.Contains(plain) || Array.Exists(AboutTheClientPrefixes, prefix => plain.StartsWith(prefix, StringComparison.OrdinalIgnoreCase));
+    }
+
+    /// <summary>The headers that a message's Connection header names: meant for us, not for the next one (RFC 9110 section 7.6.1).</summary>
+    public static IEnumerable<string> Nominated(StringValues connection)
+    {
+        foreach (var line in connection)
+        {
+            foreach (var name in (line ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+            {
+                if (!NeverNominated.Contains(name))
+                {
+                    yield return name;
+                }
+            }
+        }
+    }
+
+    // CGI and what came after it make one variable of X-Forwarded-For and X_Forwarded_For.
+    private static string Plain(string name) => name.Contains('_', StringComparison.Ordinal) ? name.Replace('_', '-') : name;
+}

@@ -1,0 +1,112 @@
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Net.Http.Headers;
+using Shared.Streams.Protocol;
+using TunnelIngress.State;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace TunnelIngress.Web;
+
+/// <summary>
+/// What changes of a message on its way: hop-by-hop headers and ours go, who asks is said by us, everything else stays as it is. Safe for
+/// concurrent use.
+/// </summary>
+/// <param name="service">The service.</param>
+/// <param name="web">How its target is spoken to.</param>
+/// <param name="trustsClient">The client is our operator's own proxy, which says where a request came from.</param>
+internal sealed class OriginTransformer(Service service, WebOrigin web, bool trustsClient) : HttpTransformer
+{
+    /// <inheritdoc/>
+    public override async ValueTask TransformRequestAsync(
+        HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
+    {
+        var request = httpContext.Request;
+        await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken);
+        foreach (var (name, _) in request.Headers)
+        {
+            if (HeaderRules.IsOurs(name) || (!trustsClient && HeaderRules.IsAboutTheClient(name)))
+            {
+                Remove(proxyRequest, name);
+            }
+        }
+
+        foreach (var name in HeaderRules.Nominated(request.Headers.Connection))
+        {
+            Remove(proxyRequest, name);
+        }
+
+        var headers = proxyRequest.Headers;
+        headers.Host = web.HostHeader ?? HostOf(request.Host);
+        SetIfAbsent(headers, "X-Forwarded-For", AddressOf(httpContext));
+        SetIfAbsent(headers, "X-Forwarded-Proto", request.Scheme);
+        SetIfAbsent(headers, "X-Forwarded-Host", HostOf(request.Host));
+        headers.TryAddWithoutValidation(TunnelProtocol.RequestHeader, httpContext.Response.Headers[TunnelProtocol.RequestHeader].ToString());
+        proxyRequest.RequestUri = RequestTarget.ToUri(destinationPrefix, httpContext.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget)
+            ?? RequestUtilities.MakeDestinationAddress(destinationPrefix, request.Path, request.QueryString);
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask<bool> TransformResponseAsync(HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
+    {
+        var response = httpContext.Response;
+        var id = response.Headers[TunnelProtocol.RequestHeader];
+        var isForwarded = await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
+        if (!isForwarded || proxyResponse is null)
+        {
+            return isForwarded;
+        }
+
+        httpContext.Features.GetRequiredFeature<RequestProgress>().Answered();
+        foreach (var name in response.Headers.Keys.Where(HeaderRules.IsOurs).ToArray())
+        {
+            response.Headers.Remove(name);
+        }
+
+        if (proxyResponse.Headers.NonValidated.TryGetValues(HeaderNames.Connection, out var connection))
+        {
+            foreach (var name in HeaderRules.Nominated(connection.ToString()))
+            {
+                response.Headers.Remove(name);
+            }
+        }
+
+        response.Headers[TunnelProtocol.RequestHeader] = id;
+        if (IsOpenEnded(httpContext, proxyResponse))
+        {
+            // Its first bytes may come much later: whoever waits for the headers has them now.
+            await response.StartAsync(cancellationToken);
+        }
+
+        return true;
+    }
+
+    // Case, port and a dot at the end are the client's, and the connections to origins are kept by what stands here.
+    private string HostOf(HostString host) => host.Port is { } port ? $"{service.Hostname}:{port}" : service.Hostname;
+
+    private static string AddressOf(HttpContext context) => context.Connection.RemoteIpAddress switch
+    {
+        null => "unknown",
+        { IsIPv4MappedToIPv6: true } address => address.MapToIPv4().ToString(),
+        var address => address.ToString(),
+    };
+
+    private static void Remove(HttpRequestMessage request, string name)
+    {
+        request.Headers.Remove(name);
+        request.Content?.Headers.Remove(name);
+    }
+
+    private static void SetIfAbsent(System.Net.Http.Headers.HttpRequestHeaders headers, string name, string value)
+    {
+        if (!headers.NonValidated.Contains(name))
+        {
+            headers.TryAddWithoutValidation(name, value);
+        }
+    }
+
+    private static bool IsOpenEnded(HttpContext context, HttpResponseMessage response) =>
+        (int)response.StatusCode is >= 200 and not (204 or 205 or 304)
+        && !HttpMethods.IsHead(context.Request.Method)
+        && !HttpMethods.IsConnect(context.Request.Method)
+        && response.Content.Headers.ContentLength is null
+        && response.Content.Headers.ContentType?.MediaType?.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase) != true;
+}

@@ -1,0 +1,7 @@
+namespace TunnelIngress.Web;
+
+/// <summary>What the ingress knows of a running request, for its log and for cutting it.</summary>
+/// <param name="Id">The request's id, in the log and in <c>Tunnel-Request</c>.</param>
+/// <param name="Service">The service.</param>
+/// <param name="TokenId">The client id; null for a request to a public service.</param>
+internal sealed record RequestInfo(string Id, string Service, string? TokenId);
