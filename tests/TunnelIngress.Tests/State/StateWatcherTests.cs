@@ -155,6 +155,8 @@ public sealed class StateWatcherTests : IDisposable
 
         public Task AddServiceAsync(Service service, CancellationToken cancellationToken) => store.AddServiceAsync(service, cancellationToken);
 
+        public Task SetWebAsync(string service, WebOrigin? web, CancellationToken cancellationToken) => store.SetWebAsync(service, web, cancellationToken);
+
         public Task RemoveServiceAsync(string name, CancellationToken cancellationToken) => store.RemoveServiceAsync(name, cancellationToken);
 
         public Task SetPoolAsync(ServicePool pool, CancellationToken cancellationToken) => store.SetPoolAsync(pool, cancellationToken);
