@@ -1,5 +1,4 @@
 using System.Text;
-using Shared.Streams;
 using TunnelIngress.State;
 using TunnelIngress.Streams;
 using Yarp.ReverseProxy.Forwarder;
@@ -96,7 +95,7 @@ internal sealed class Origin
     {
         var stream = _streams.Attach(await _streams.OpenAsync(Service, new StreamCaller(null, $"http {Service.Name}"), early: null, cancellationToken));
         return handshake is null
-            ? new AdaptedStream(stream, leaveOpen: false)
+            ? new PlainOriginStream(stream)
             : await handshake.ConnectAsync(stream, context.InitialRequestMessage.Version.Major >= 2, cancellationToken);
     }
 }

@@ -99,6 +99,13 @@ internal sealed class WebEndpoint(
             rate.MinDataRate = null;
         }
 
+        if (context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: true })
+        {
+            var upload = new Upload();
+            context.Request.Body = new UploadBody(context.Request.Body, context.Request.ContentLength, upload);
+            Upload.Current = upload;
+        }
+
         // Not disposed of: it holds nothing, and a cut may come while the request ends.
         var cut = new CancellationTokenSource();
         StreamAbort? reason = null;
