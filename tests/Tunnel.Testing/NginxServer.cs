@@ -38,6 +38,8 @@ public sealed class NginxServer : IAsyncDisposable
             Directory.CreateDirectory(Path.Combine(server._directory, name));
         }
 
+        // A body that is put together by the server has no length, so it goes in chunks.
+        await File.WriteAllTextAsync(Path.Combine(server._directory, "body.txt"), "bo<!--# echo var=\"nothing\" default=\"dy\" -->");
         using (var free = new TcpListener(IPAddress.Loopback, 0))
         {
             free.Start();
@@ -96,6 +98,7 @@ public sealed class NginxServer : IAsyncDisposable
             gzip_types text/css application/javascript;
             location /uploads/ { root {{_directory}}; dav_methods PUT; }
             location /small/ { root {{_directory}}; dav_methods PUT; client_max_body_size 10m; }
+            location = /trailers/x.css { types { } default_type text/plain; alias {{_directory}}/body.txt; ssi on; ssi_types text/plain; add_trailer X-Checksum 4711; }
             location = /seen { default_type text/plain; return 200 "$host|$http_x_forwarded_for|$http_x_forwarded_proto|$http_x_forwarded_host|$http_cf_access_client_id$http_cf_access_client_secret|$request_uri"; }
           }
         }

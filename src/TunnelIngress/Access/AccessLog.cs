@@ -3,6 +3,6 @@ namespace TunnelIngress.Access;
 /// <summary>What access control says in the log; never a secret, and a client id only in the form of one. Ids 1200-1299.</summary>
 internal static partial class AccessLog
 {
-    [LoggerMessage(1200, LogLevel.Warning, "A service token was refused: client id {ClientId}, from {From}, host {Host}, path {Path}, request {RequestId}: {Reason}", EventName = "AccessDenied")]
-    public static partial void AccessDenied(this ILogger logger, string clientId, string from, string host, string path, string requestId, string reason);
+    [LoggerMessage(1200, LogLevel.Warning, "A service token was refused: client id {ClientId}, from {From}, host {Host}, path {Path}, request {Request}: {Reason}", EventName = "AccessDenied")]
+    public static partial void AccessDenied(this ILogger logger, string clientId, string from, string host, string path, string request, string reason);
 }

@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Net.Http.Headers;
 using Shared.Streams.Protocol;
@@ -47,6 +48,12 @@ internal sealed class OriginTransformer(Service service, WebOrigin web, bool tru
     /// <inheritdoc/>
     public override async ValueTask<bool> TransformResponseAsync(HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
     {
+        if (proxyResponse is { StatusCode: HttpStatusCode.SwitchingProtocols } && httpContext.Features.Get<IHttpUpgradeFeature>() is not { IsUpgradableRequest: true }
+            && httpContext.Features.Get<IHttpExtendedConnectFeature>() is not { IsExtendedConnect: true })
+        {
+            throw new HttpRequestException(HttpRequestError.InvalidResponse, "The origin switches protocols, and nobody has asked for that.");
+        }
+
         var response = httpContext.Response;
         var id = response.Headers[TunnelProtocol.RequestHeader];
         var isForwarded = await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
@@ -73,7 +80,7 @@ internal sealed class OriginTransformer(Service service, WebOrigin web, bool tru
         if (IsOpenEnded(httpContext, proxyResponse))
         {
             // Its first bytes may come much later: whoever waits for the headers has them now.
-            await response.StartAsync(cancellationToken);
+            await response.Body.FlushAsync(cancellationToken);
         }
 
         return true;
@@ -106,7 +113,7 @@ internal sealed class OriginTransformer(Service service, WebOrigin web, bool tru
     private static bool IsOpenEnded(HttpContext context, HttpResponseMessage response) =>
         (int)response.StatusCode is >= 200 and not (204 or 205 or 304)
         && !HttpMethods.IsHead(context.Request.Method)
-        && !HttpMethods.IsConnect(context.Request.Method)
+        && response.RequestMessage?.Method != HttpMethod.Connect
         && response.Content.Headers.ContentLength is null
         && response.Content.Headers.ContentType?.MediaType?.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase) != true;
 }

@@ -32,15 +32,17 @@ internal sealed record RequestFailure(int Status, Hop Hop, string Code, string T
                 : new(ClientClosed, Hop.Ingress, "client-closed", "The client closed the connection.");
         }
 
-        if (error is ForwarderError.RequestTimedOut or ForwarderError.UpgradeActivityTimeout || Find<TimeoutException>(exception) is not null)
+        // Whoever else cancels is the client or ourselves, and then nobody asks.
+        if (error is ForwarderError.RequestTimedOut or ForwarderError.UpgradeActivityTimeout or ForwarderError.RequestBodyCanceled or ForwarderError.ResponseBodyCanceled
+            || Find<TimeoutException>(exception) is not null)
         {
             return new(StatusCodes.Status504GatewayTimeout, Hop.Target, "timeout",
-                $"The target of service {service} did not answer in time (--idle-timeout of 'tunnel-ingress service set').");
+                $"Nothing came from the target of service {service}, or nothing was taken by the client, for the time that is allowed (--idle-timeout of 'tunnel-ingress service set').");
         }
 
         return Find<StreamAbortedException>(exception) is { Reason: { Code: not (AbortCode.Reset or AbortCode.Dropped) } reason }
             ? new(StatusCodes.Status502BadGateway, Hop.Connector, reason.Code.ToWire(), $"The stream to the target of service {service} was lost: {reason.Code.ToWire()}.")
-            : OfTarget(service, exception);
+            : OfTarget(service, error, exception);
     }
 
     /// <summary>A stream could not be opened.</summary>
@@ -54,13 +56,14 @@ internal sealed record RequestFailure(int Status, Hop Hop, string Code, string T
         },
         failure.Hop, failure.Code, failure.Message);
 
-    private static RequestFailure OfTarget(string service, Exception? exception)
+    private static RequestFailure OfTarget(string service, ForwarderError error, Exception? exception)
     {
         var (code, text) = Find<HttpRequestException>(exception)?.HttpRequestError switch
         {
             HttpRequestError.InvalidResponse => ("invalid-response", "answered with something that is not HTTP."),
             HttpRequestError.ConfigurationLimitExceeded => ("invalid-response", "answered with headers over the limit."),
             HttpRequestError.HttpProtocolError => ("protocol-error", "broke the rules of HTTP/2."),
+            _ when error == ForwarderError.ResponseHeaders => ("invalid-response", "answered with headers that cannot be passed on."),
             _ => ("closed", "closed the connection before it had answered."),
         };
         return new(StatusCodes.Status502BadGateway, Hop.Target, code, $"The target of service {service} {text}");

@@ -23,6 +23,9 @@ internal sealed class WebEndpoint(
 {
     private const int MaxAttempts = 3;
 
+    /// <summary>What the web server calls the length of a body that comes in chunks nevertheless.</summary>
+    private const string OtherLength = "X-Content-Length";
+
     /// <summary>Handles one request to an HTTP service's hostname.</summary>
     public async Task HandleAsync(HttpContext context, Service service, WebOrigin web)
     {
@@ -76,10 +79,17 @@ internal sealed class WebEndpoint(
             failure = RequestFailure.Of(exception);
         }
 
-        if (failure.Status != RequestFailure.ClientClosed && !context.Response.HasStarted)
+        if (failure.Status == RequestFailure.ClientClosed)
         {
+            // Whatever stands in the answer so far is for nobody.
+            context.Abort();
+        }
+        else if (!context.Response.HasStarted)
+        {
+            var connection = context.Response.Headers.Connection;
             context.Response.Clear();
             context.Response.Headers[TunnelProtocol.RequestHeader] = info.Id;
+            context.Response.Headers.Connection = connection;
             await ErrorAnswer.WriteAsync(context, failure.Status, failure.Hop, failure.Code, failure.Text);
         }
 
@@ -180,6 +190,14 @@ internal sealed class WebEndpoint(
             return context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true, Protocol: "websocket" }
                 ? null
                 : new(StatusCodes.Status501NotImplemented, Hop.Ingress, "bad-request", "CONNECT makes a WebSocket here and nothing else (RFC 8441).");
+        }
+
+        var headers = context.Request.Headers;
+        if (headers.TransferEncoding.Count > 0 && (headers.ContentLength is not null || headers.ContainsKey(OtherLength) || HttpProtocol.IsHttp10(context.Request.Protocol)))
+        {
+            // Two answers to where the request ends: whoever sends that wants two readers to differ (RFC 9112 section 6.1).
+            context.Response.Headers.Connection = "close";
+            return new(StatusCodes.Status400BadRequest, Hop.Ingress, "bad-request", "The request says in two ways how long it is.");
         }
 
         // In absolute form the authority is not the origin's to see, and the server has compared it with the Host header.

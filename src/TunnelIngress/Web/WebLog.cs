@@ -4,21 +4,21 @@ namespace TunnelIngress.Web;
 internal static partial class WebLog
 {
     [LoggerMessage(1600, LogLevel.Information,
-        "Request {RequestId}: service {Service}, token {Token}, from {From}, {Method} {Path} ({Protocol}): {Status} in {DurationMs} ms",
+        "Request {Request}: service {Service}, token {Token}, from {From}, {Method} {Path} ({Protocol}): {Status} in {DurationMs} ms",
         EventName = "RequestServed")]
     public static partial void RequestServed(
-        this ILogger logger, string requestId, string service, string token, string from, string method, string path, string protocol, int status, double durationMs);
+        this ILogger logger, string request, string service, string token, string from, string method, string path, string protocol, int status, double durationMs);
 
     [LoggerMessage(1601, LogLevel.Warning,
-        "Request {RequestId} failed: service {Service}, token {Token}, from {From}, {Method} {Path} ({Protocol}): {Status} in {DurationMs} ms, hop {Hop} ({Code}): {Reason}",
+        "Request {Request} failed: service {Service}, token {Token}, from {From}, {Method} {Path} ({Protocol}): {Status} in {DurationMs} ms, hop {Hop} ({Code}): {Reason}",
         EventName = "RequestFailed")]
     public static partial void RequestFailed(
-        this ILogger logger, string requestId, string service, string token, string from, string method, string path, string protocol, int status, double durationMs,
+        this ILogger logger, string request, string service, string token, string from, string method, string path, string protocol, int status, double durationMs,
         string hop, string code, string reason);
 
-    [LoggerMessage(1602, LogLevel.Information, "Request {RequestId} is sent again, attempt {Attempt}: service {Service}: {Reason}", EventName = "RequestRetried")]
-    public static partial void RequestRetried(this ILogger logger, string requestId, int attempt, string service, string reason);
+    [LoggerMessage(1602, LogLevel.Information, "Request {Request} is sent again, attempt {Attempt}: service {Service}: {Reason}", EventName = "RequestRetried")]
+    public static partial void RequestRetried(this ILogger logger, string request, int attempt, string service, string reason);
 
-    [LoggerMessage(1603, LogLevel.Debug, "Request {RequestId}: no service has hostname {Host}", EventName = "RequestUnknown")]
-    public static partial void RequestUnknown(this ILogger logger, string requestId, string host);
+    [LoggerMessage(1603, LogLevel.Debug, "Request {Request}: no service has hostname {Host}", EventName = "RequestUnknown")]
+    public static partial void RequestUnknown(this ILogger logger, string request, string host);
 }

@@ -28,13 +28,16 @@ public sealed class SpyOrigin : IAsyncDisposable
     public Func<Connection, Task<bool>>? OnRequest { get; set; }
 
     /// <summary>All bytes of all connections, as Latin-1.</summary>
-    public IReadOnlyList<string> Received => [.. _connections.Select(static connection => connection.Received)];
+    public IReadOnlyList<string> Received => [.. _connections.Select(static connection => connection.Received).Where(static text => text.Length > 0)];
 
     /// <summary>Forgets what was seen, and does what it does by default.</summary>
     public void Reset()
     {
         OnRequest = null;
-        _connections.Clear();
+        foreach (var connection in _connections)
+        {
+            connection.Forget();
+        }
     }
 
     public async ValueTask DisposeAsync()
@@ -91,10 +94,17 @@ public sealed class SpyOrigin : IAsyncDisposable
     {
         private readonly StringBuilder _received = new();
         private readonly byte[] _buffer = new byte[16 * 1024];
+        private int _seen;
 
         public Socket Socket => socket;
 
-        public string Received
+        /// <summary>What has come since it was forgotten.</summary>
+        public string Received => All[_seen..];
+
+        /// <summary>How often the end of a set of headers has come.</summary>
+        public int HeaderEnds => All.Split("\r\n\r\n").Length - 1;
+
+        private string All
         {
             get
             {
@@ -105,8 +115,7 @@ public sealed class SpyOrigin : IAsyncDisposable
             }
         }
 
-        /// <summary>How often the end of a set of headers has come.</summary>
-        public int HeaderEnds => Received.Split("\r\n\r\n").Length - 1;
+        public void Forget() => _seen = All.Length;
 
         public async Task<bool> AnswerAsync(string text)
         {

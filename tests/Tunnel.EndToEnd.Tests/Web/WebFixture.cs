@@ -53,6 +53,7 @@ public sealed class WebFixture : IAsyncLifetime
             ["spy"] = $"tcp://127.0.0.1:{Spy.Port}",
             ["refused"] = "http://127.0.0.1:1",
             ["silent"] = $"tcp://{_deaf.LocalEndpoint}",
+            ["slow"] = $"http://127.0.0.1:{App.HttpPort}",
             ["raw"] = $"tcp://127.0.0.1:{Spy.Port}",
         });
         var ca = await _authority.WriteRootAsync(Path.Combine(Cluster.Directory, "origin-ca.pem"));
@@ -68,6 +69,7 @@ public sealed class WebFixture : IAsyncLifetime
         await SetAsync("spy", "--protocol", "http", "--access", "public");
         await SetAsync("refused", "--protocol", "http", "--access", "public");
         await SetAsync("silent", "--protocol", "http", "--access", "public", "--idle-timeout", "2s");
+        await SetAsync("slow", "--protocol", "http", "--access", "public", "--idle-timeout", "2s");
         var added = await Cluster.AdminAsync("service", "add", "lonely", "--hostname", TunnelCluster.HostnameOf("lonely"), "--tunnel", TunnelCluster.Tunnel, "--protocol", "http", "--access", "public");
         Assert.Equal("http", added.GetProperty("protocol").GetString());
         Token = await ReadTokenAsync(Cluster.ApplicationToken);
