@@ -33,8 +33,8 @@ public sealed class BrowserTests(WebFixture fixture)
             """,
             Cancelled);
         var profile = Directory.CreateTempSubdirectory("chromium-");
-        using var ca = X509CertificateLoader.LoadCertificateFromFile(fixture.Cluster.CaFile);
-        var pin = Convert.ToBase64String(SHA256.HashData(ca.PublicKey.ExportSubjectPublicKeyInfo()));
+        await using var tls = await fixture.ConnectAsync(TunnelCluster.HostnameOf("page"));
+        var pin = Convert.ToBase64String(SHA256.HashData(tls.RemoteCertificate is X509Certificate2 served ? served.PublicKey.ExportSubjectPublicKeyInfo() : []));
 
         var result = await CommandLine.RunAsync(
             "chromium",

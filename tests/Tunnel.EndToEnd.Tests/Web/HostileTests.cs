@@ -112,7 +112,7 @@ public sealed partial class HostileTests(WebFixture fixture)
             $"GET /x HTTP/1.1\r\nHost: SPY.tunnel.localhost.\r\nX-Forwarded-For: 6.6.6.6\r\nX_Forwarded_For: 6.6.6.6\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Port: 6\r\n"
             + $"Forwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Original-URL: /6.6.6.6\r\nTunnel-Request: 6.6.6.6\r\nTunnel-Stream: 6.6.6.6\r\ntunnel_request: 6.6.6.6\r\n"
             + $"CF-Access-Client-Id: {fixture.Token.Id}\r\nCF-Access-Client-Secret: {fixture.Token.Secret}\r\nCF_Access_Client_Secret: {fixture.Token.Secret}\r\nCf-Access-Jwt-Assertion: 6.6.6.6\r\n"
-            + "Connection: close, X-Hop, Authorization, X-Forwarded-For\r\nX-Hop: 6.6.6.6\r\nKeep-Alive: 6.6.6.6\r\nProxy-Authorization: 6.6.6.6\r\nTE: gzip\r\nAuthorization: mine\r\nX-Kept: gr\u00fc\u00df\r\n\r\n");
+            + "Connection: X-Hop, Authorization, X-Forwarded-For\r\nX-Hop: 6.6.6.6\r\nKeep-Alive: 6.6.6.6\r\nProxy-Authorization: 6.6.6.6\r\nTE: gzip\r\nAuthorization: mine\r\nX-Kept: gr\u00fc\u00df\r\n\r\n");
 
         var received = Assert.Single(fixture.Spy.Received);
         Assert.DoesNotContain("6.6.6.6", received, StringComparison.Ordinal);

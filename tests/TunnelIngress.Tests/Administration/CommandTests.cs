@@ -1,5 +1,6 @@
 using System.Text.Json;
 using TunnelIngress.State;
+using TunnelIngress.Tests.Certificates;
 using TunnelIngress.Tests.State;
 
 namespace TunnelIngress.Tests.Administration;
@@ -28,6 +29,30 @@ public sealed class CommandTests : IDisposable
         await DoAsync("service", "remove", "orders-db");
         await DoAsync("tunnel", "remove", "vpc");
         Assert.Empty((await JsonAsync("tunnel", "list")).EnumerateArray());
+    }
+
+    [Fact]
+    public async Task A_service_speaks_what_was_said_and_can_be_changed()
+    {
+        await FillAsync();
+        var ca = _directory.Combine("ca.pem");
+        using var certificates = new TestCertificates();
+        await File.WriteAllTextAsync(ca, certificates.Pem("wiki.internal").Chain, Cancel);
+        await DoAsync("service", "add", "wiki", "--hostname", "wiki.example.com", "--tunnel", "vpc", "--protocol", "https", "--access", "public", "--ca-file", ca, "--idle-timeout", "2h");
+        Assert.Matches("wiki +wiki.example.com +vpc +https +public", (await DoAsync("service", "list")).Output);
+        Assert.Matches("orders-db +orders-db.example.com +vpc +tcp +service-token", (await DoAsync("service", "list")).Output);
+
+        await DoAsync("service", "set", "wiki", "--access", "service-token", "--host-header", "wiki.internal:8443", "--server-name", "wiki.internal");
+        var web = (await LoadAsync()).Services["wiki"].Web!;
+        Assert.Equal((true, WebAccess.ServiceToken, "wiki.internal:8443", "wiki.internal", TimeSpan.FromHours(2)), (web.Tls, web.Access, web.HostHeader, web.ServerName, web.IdleTimeout));
+        Assert.Contains("BEGIN CERTIFICATE", web.Ca, StringComparison.Ordinal);
+
+        await DoAsync("service", "set", "wiki", "--ca-file", "", "--host-header", "keep", "--tls-verify", "off");
+        Assert.Equal(web with { Ca = null, HostHeader = null, Verify = false }, (await LoadAsync()).Services["wiki"].Web);
+        await DoAsync("service", "set", "wiki", "--protocol", "http");
+        Assert.Equal(WebOrigin.Default with { IdleTimeout = TimeSpan.FromHours(2) }, (await LoadAsync()).Services["wiki"].Web);
+        await DoAsync("service", "set", "wiki", "--protocol", "tcp");
+        Assert.Null((await LoadAsync()).Services["wiki"].Web);
     }
 
     [Fact]
@@ -139,6 +164,12 @@ public sealed class CommandTests : IDisposable
     [InlineData("service add db --hostname 10.0.0.1 --tunnel vpc", "10.0.0.1")]
     [InlineData("service add db --hostname db.example.com:443 --tunnel vpc", "db.example.com:443")]
     [InlineData("service add db --tunnel vpc", "--hostname")]
+    [InlineData("service add db --hostname db.example.com --tunnel vpc --protocol ftp", "ftp")]
+    [InlineData("service add db --hostname db.example.com --tunnel vpc --protocol http --access anybody", "anybody")]
+    [InlineData("service add db --hostname db.example.com --tunnel vpc --protocol http --host-header a/b", "a/b")]
+    [InlineData("service add db --hostname db.example.com --tunnel vpc --protocol http --idle-timeout 0s", "0s")]
+    [InlineData("service add db --hostname db.example.com --tunnel vpc --protocol https --server-name 10.0.0.1", "10.0.0.1")]
+    [InlineData("service add db --hostname db.example.com --tunnel vpc --protocol https --ca-file /nowhere", "/nowhere")]
     [InlineData("token create app", "--connect")]
     [InlineData("token create app --connect vpc --access orders-db", "--connect")]
     [InlineData("token create app --connect vpc --expires soon", "soon")]
@@ -156,6 +187,10 @@ public sealed class CommandTests : IDisposable
     [InlineData("service add db --hostname db.example.com --tunnel nowhere", "'nowhere'")]
     [InlineData("service add other --hostname ORDERS-DB.example.com --tunnel vpc", "orders-db.example.com")]
     [InlineData("service remove nothing", "'nothing'")]
+    [InlineData("service set nothing --access public", "'nothing'")]
+    [InlineData("service set orders-db", "service set --help")]
+    [InlineData("service set orders-db --access public", "--protocol http")]
+    [InlineData("service set orders-db --protocol http --tls-verify off", "--protocol https")]
     [InlineData("token create app --access nothing", "'nothing'")]
     [InlineData("token rotate nobody", "'nobody'")]
     [InlineData("token revoke nobody", "'nobody'")]
@@ -184,6 +219,7 @@ public sealed class CommandTests : IDisposable
     [InlineData("tunnel remove")]
     [InlineData("service")]
     [InlineData("service add")]
+    [InlineData("service set")]
     [InlineData("service list")]
     [InlineData("service remove")]
     [InlineData("token")]
