@@ -15,6 +15,8 @@ internal sealed class UploadBody(Stream body, long? length, Upload upload) : Str
     private bool _isWatching;
     private long _read;
 
+    public Upload Upload => upload;
+
     public override bool CanRead => true;
 
     public override bool CanSeek => false;

@@ -109,11 +109,11 @@ internal sealed class WebEndpoint(
             rate.MinDataRate = null;
         }
 
-        if (context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: true })
+        using var body = BodyOf(context.Request);
+        if (body is not null)
         {
-            var upload = new Upload();
-            context.Request.Body = new UploadBody(context.Request.Body, context.Request.ContentLength, upload);
-            Upload.Current = upload;
+            context.Request.Body = body;
+            Upload.Current = body.Upload;
         }
 
         // Not disposed of: it holds nothing, and a cut may come while the request ends.
@@ -165,6 +165,10 @@ internal sealed class WebEndpoint(
         && context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: false }
         && (HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method) || HttpMethods.IsOptions(context.Request.Method)
             || HttpMethods.IsPut(context.Request.Method) || HttpMethods.IsDelete(context.Request.Method) || HttpMethods.IsTrace(context.Request.Method));
+
+    private static UploadBody? BodyOf(HttpRequest request) => request.HttpContext.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: true }
+        ? new UploadBody(request.Body, request.ContentLength, new Upload())
+        : null;
 
     private static bool IsCall(HttpRequest request) =>
         HttpProtocol.IsHttp2(request.Protocol) && request.ContentType?.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase) == true;
