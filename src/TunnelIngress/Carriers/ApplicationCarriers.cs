@@ -47,6 +47,12 @@ internal sealed class ApplicationCarriers
             return new Admission(null, new JoinRefused("unknown-hostname", "No service has this hostname."));
         }
 
+        if (_state.Current.FindByHostname(hello.Hostname) is { Web: not null })
+        {
+            // What its target gets of a request is ours to write.
+            return new Admission(null, new JoinRefused("speaks-http", "This hostname is an HTTP service; send it requests instead of bytes."));
+        }
+
         var carrier = new Carrier(hello.Hostname, hello.ClientId, AccessGate.Hash(hello.ClientSecret), remote?.ToString() ?? "?");
         return FindService(carrier, out var reason) is null
             ? Admission.Denied(_access.CountRefusal(
@@ -84,9 +90,10 @@ internal sealed class ApplicationCarriers
         {
             (null, _) => "no such hostname",
             (_, null) => denial.ToString(),
+            ({ Web: not null }, _) => $"service {service.Name} speaks HTTP",
             _ => $"the token's scope does not name service {service.Name}",
         };
-        return service is not null && token?.Scope.MayAccess(service.Name) == true ? service : null;
+        return service is { Web: null } && token?.Scope.MayAccess(service.Name) == true ? service : null;
     }
 
     private async Task RunAsync(Carrier carrier, DuplexStream stream)

@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Sockets;
+using System.Text;
 using System.Text.Json;
 using Tunnel.Testing;
 
@@ -58,6 +60,21 @@ public sealed class AccessTests(WebFixture fixture)
         Assert.Equal(HttpStatusCode.Forbidden, refused.StatusCode);
     }
 
+    /// <summary>Bytes of one's own would come with headers that only the ingress may write.</summary>
+    [Fact]
+    public async Task Forwarder_gets_no_stream_to_an_HTTP_service()
+    {
+        var (_, addresses) = await fixture.Cluster.StartForwarderAsync("app");
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(IPEndPoint.Parse(addresses[0]), Cancelled);
+        await socket.SendAsync("GET /seen HTTP/1.1\r\nHost: app\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n"u8.ToArray(), Cancelled);
+
+        var answer = Encoding.Latin1.GetString(await ReceiveAsync(socket));
+
+        Assert.DoesNotContain("HTTP/1.1 200", answer, StringComparison.Ordinal);
+        Assert.DoesNotContain("6.6.6.6", answer, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Service_that_is_changed_or_removed_is_so_without_a_restart()
     {
@@ -100,6 +117,19 @@ public sealed class AccessTests(WebFixture fixture)
             using var document = JsonDocument.Parse(await client.GetStringAsync(fixture.UriOf("app", "/seen"), Cancelled));
             Assert.Equal(fixture.UriOf("app").Authority, document.RootElement.GetProperty("headers").GetProperty("X-Forwarded-Host").GetString());
             return document.RootElement.GetProperty("host").GetString();
+        }
+    }
+
+    private static async Task<byte[]> ReceiveAsync(Socket socket)
+    {
+        try
+        {
+            return await socket.ReceiveToEndAsync();
+        }
+        catch (SocketException)
+        {
+            // It was reset: nothing came.
+            return [];
         }
     }
 

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Text.Json;
-using Tunnel.Testing;
 
 namespace Tunnel.EndToEnd.Tests.Web;
 

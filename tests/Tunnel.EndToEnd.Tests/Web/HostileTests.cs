@@ -153,7 +153,8 @@ public sealed partial class HostileTests(WebFixture fixture)
         handler.SslOptions.TargetHost = TunnelCluster.HostnameOf(connected);
         using var request = new HttpRequestMessage(HttpMethod.Get, fixture.UriOf(connected))
         {
-            Version = System.Net.HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Version = System.Net.HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
         };
 
         // The name in the handshake follows the Host header, unless the connection is there already.
