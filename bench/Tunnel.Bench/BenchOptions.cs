@@ -7,7 +7,7 @@ namespace Tunnel.Bench;
 internal sealed record BenchOptions
 {
     public const string Usage =
-        "usage: tunnel-bench [--quick] [--suite tunnel|pooler|distance|startup|scaling]… [--rounds N] [--only NAME]… [--round-trip MS] [--window KIB] [--json FILE]";
+        "usage: tunnel-bench [--quick] [--suite tunnel|pooler|distance|startup|scaling|http]… [--rounds N] [--only NAME]… [--round-trip MS] [--window KIB] [--json FILE]";
 
     private const int KiB = 1024;
 
@@ -34,6 +34,9 @@ internal sealed record BenchOptions
 
     /// <summary>Gets how often a short-lived application is run over the distance in each round.</summary>
     public int DistanceRuns { get; init; } = 2;
+
+    /// <summary>Gets the seconds of one run of wrk.</summary>
+    public int HttpSeconds { get; init; } = 2;
 
     /// <summary>Gets how often each kind of connector is started.</summary>
     public int StartRounds { get; init; } = 5;
@@ -91,6 +94,7 @@ internal sealed record BenchOptions
         FarRounds = 1,
         FarBulkSeconds = 3,
         StartRounds = 2,
+        HttpSeconds = 1,
         ScalingRounds = 1,
         SteadySeconds = 5,
         SteadyWarmUp = TimeSpan.FromSeconds(2),

@@ -2,12 +2,13 @@ using System.Runtime.InteropServices;
 using Tunnel.Bench;
 using Tunnel.Bench.Contenders;
 using Tunnel.Bench.Distance;
+using Tunnel.Bench.Http;
 using Tunnel.Bench.Pooling;
 using Tunnel.Bench.Reporting;
 using Tunnel.Bench.Scaling;
 using Tunnel.Bench.Startup;
 
-ISuite[] suites = [new TunnelSuite(), new PoolerSuite(), new DistanceSuite(), new StartupSuite(), new ScalingSuite()];
+ISuite[] suites = [new TunnelSuite(), new PoolerSuite(), new DistanceSuite(), new StartupSuite(), new ScalingSuite(), new HttpSuite()];
 BenchOptions options;
 try
 {

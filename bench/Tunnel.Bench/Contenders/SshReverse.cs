@@ -28,7 +28,18 @@ internal sealed class SshReverse : IAsyncDisposable
 
     public Contender Contender { get; }
 
-    public static async Task<SshReverse> StartAsync(BenchRun run, string name, Link link, CancellationToken cancellationToken)
+    /// <summary>Gets where the further target is reached, if there is one.</summary>
+    public IPEndPoint? Further { get; private init; }
+
+    public static Task<SshReverse> StartAsync(BenchRun run, string name, Link link, CancellationToken cancellationToken) =>
+        StartAsync(run, name, link, furtherTarget: null, cancellationToken);
+
+    /// <param name="run">The run that it is part of.</param>
+    /// <param name="name">A name for its directory.</param>
+    /// <param name="link">What lies between ssh and sshd.</param>
+    /// <param name="furtherTarget">A target besides the database and the raw one.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public static async Task<SshReverse> StartAsync(BenchRun run, string name, Link link, IPEndPoint? furtherTarget, CancellationToken cancellationToken)
     {
         var directory = run.DirectoryFor(name);
         foreach (var key in new[] { "host", "client" })
@@ -56,6 +67,7 @@ internal sealed class SshReverse : IAsyncDisposable
 
         var postgresForwarded = FreePort.Next();
         var rawForwarded = FreePort.Next();
+        var furtherForwarded = furtherTarget is null ? null : FreePort.Next();
         var server = new Daemon(ServerProgram(), ["-D", "-e", "-f", Path.Combine(directory, "sshd_config")]);
         Daemon? client = null;
         try
@@ -68,13 +80,17 @@ internal sealed class SshReverse : IAsyncDisposable
                     "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=yes", "-o", "ExitOnForwardFailure=yes",
                     "-o", $"UserKnownHostsFile={Path.Combine(directory, "known_hosts")}",
                     "-R", $"{postgresForwarded}:{run.Database.TcpEndPoint}", "-R", $"{rawForwarded}:{run.Raw.TcpEndPoint}",
+                    .. furtherForwarded is null ? Array.Empty<string>() : ["-R", $"{furtherForwarded}:{furtherTarget}"],
                     $"{Environment.UserName}@127.0.0.1",
                 ]);
             await Readiness.WaitForListenerAsync(postgresForwarded, [server, client], cancellationToken);
             await Readiness.WaitForEchoAsync(rawForwarded, [server, client], cancellationToken);
             return new SshReverse(server, client, new Contender(
                 Name, "client → sshd → ssh → target", postgresForwarded, rawForwarded,
-                [new WatchedProcess("sshd", server.Id), new WatchedProcess("ssh", client.Id)]));
+                [new WatchedProcess("sshd", server.Id), new WatchedProcess("ssh", client.Id)]))
+            {
+                Further = furtherForwarded,
+            };
         }
         catch
         {

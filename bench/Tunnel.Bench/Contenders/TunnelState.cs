@@ -38,6 +38,15 @@ internal sealed record TunnelState(string Directory, string ConnectorToken, stri
         return copy;
     }
 
+    /// <summary>Runs further commands of the administration.</summary>
+    public async Task AdministerAsync(Programs programs, IEnumerable<string[]> commands, CancellationToken cancellationToken)
+    {
+        foreach (var command in commands)
+        {
+            await Tool.RunAsync(programs.Ingress, [.. command, "--state", Directory], new Dictionary<string, string>(), Patience, cancellationToken);
+        }
+    }
+
     /// <returns>The arguments of a connector for both services.</returns>
     public string[] ConnectorArguments(IPEndPoint ingress, IPEndPoint postgres, IPEndPoint raw) =>
     [
@@ -48,20 +57,18 @@ internal sealed record TunnelState(string Directory, string ConnectorToken, stri
     private static TunnelState In(string directory) => new(
         Path.Combine(directory, "state"), Path.Combine(directory, "connector.json"), Path.Combine(directory, "access.json"));
 
-    private async Task FillAsync(Programs programs, CancellationToken cancellationToken)
+    private Task FillAsync(Programs programs, CancellationToken cancellationToken)
     {
         System.IO.Directory.CreateDirectory(Path.GetDirectoryName(Directory)!);
-        string[][] commands =
-        [
-            ["tunnel", "add", "bench"],
-            ["service", "add", "postgres", "--hostname", PostgresHost, "--tunnel", "bench"],
-            ["service", "add", "raw", "--hostname", RawHost, "--tunnel", "bench"],
-            ["token", "create", "connector", "--connect", "bench", "--output", ConnectorToken],
-            ["token", "create", "application", "--access", "postgres", "--access", "raw", "--output", AccessToken],
-        ];
-        foreach (var command in commands)
-        {
-            await Tool.RunAsync(programs.Ingress, [.. command, "--state", Directory], new Dictionary<string, string>(), Patience, cancellationToken);
-        }
+        return AdministerAsync(
+            programs,
+            [
+                ["tunnel", "add", "bench"],
+                ["service", "add", "postgres", "--hostname", PostgresHost, "--tunnel", "bench"],
+                ["service", "add", "raw", "--hostname", RawHost, "--tunnel", "bench"],
+                ["token", "create", "connector", "--connect", "bench", "--output", ConnectorToken],
+                ["token", "create", "application", "--access", "postgres", "--access", "raw", "--output", AccessToken],
+            ],
+            cancellationToken);
     }
 }
