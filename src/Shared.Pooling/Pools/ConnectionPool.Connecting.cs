@@ -60,13 +60,17 @@ internal sealed partial class ConnectionPool<TConnection>
         }
     }
 
+    // What can be said without asking the clock; most requests need no more.
+    private bool MayNeedMore() =>
+        (_waiters.Count > _connecting || _entries.Count + _connecting < _options.Min) && _entries.Count + _connecting < _options.Max + _options.Reserve;
+
     private void ConnectWhereNeeded()
     {
         while (true)
         {
             lock (_gate)
             {
-                DropServedWaiters();
+                DropEndedWaits();
                 var wanted = Math.Max(_waiters.Count, Options.Min - _entries.Count);
                 var reserve = _waiters.TryPeek(out var first) && _time.GetElapsedTime(first.Since) >= Options.ReserveAfter ? Options.Reserve : 0;
                 if (_state != PoolState.Active || _connecting >= wanted || _entries.Count + _connecting >= Options.Max + reserve || !_backoff.MayTry(_connecting))
@@ -109,6 +113,7 @@ internal sealed partial class ConnectionPool<TConnection>
         }
 
         var surplus = false;
+        PoolWaiter<TConnection>? served = null;
         lock (_gate)
         {
             _connecting--;
@@ -118,13 +123,18 @@ internal sealed partial class ConnectionPool<TConnection>
                 _opened++;
                 if (!surplus)
                 {
-                    Add(connection, generation);
+                    served = Add(connection, generation);
                 }
             }
             else
             {
                 _failed++;
-                FailWaiters();
+
+                // When nobody can give a connection back, waiting on would only delay the same answer.
+                if (_entries.Count == 0 && _backoff.LastFailure is { } failure)
+                {
+                    FailWaiters(failure);
+                }
             }
 
             TellWhenAllReturned();
@@ -140,21 +150,11 @@ internal sealed partial class ConnectionPool<TConnection>
         }
 
         ConnectWhereNeeded();
+        served?.Serve(connection!);
     }
 
-    // When nobody can give a connection back, waiting on would only delay the same answer.
-    private void FailWaiters()
-    {
-        if (_entries.Count == 0 && _backoff.LastFailure is { } failure)
-        {
-            while (_waiters.TryDequeue(out var waiter))
-            {
-                waiter.TryFail(failure);
-            }
-        }
-    }
-
-    private void Add(TConnection connection, int generation)
+    /// <returns>Who gets it, if anybody waits.</returns>
+    private PoolWaiter<TConnection>? Add(TConnection connection, int generation)
     {
         var jitter = 0.9 + (0.2 * Random.Shared.NextDouble());
         var entry = new PoolEntry<TConnection>(connection, _time.GetTimestamp(), Options.Lifetime * jitter, generation);
@@ -162,12 +162,10 @@ internal sealed partial class ConnectionPool<TConnection>
         if (connection.IsBroken || IsOutdated(entry))
         {
             Forget(entry);
+            return null;
         }
-        else if (!TryServe(connection))
-        {
-            entry.IdleSince = _time.GetTimestamp();
-            _idle.AddLast(entry.Node);
-        }
+
+        return ServeOrKeep(entry);
     }
 
     private async Task MaintainAsync()

@@ -3,11 +3,14 @@ namespace Shared.Pooling.Pools;
 /// <summary>
 /// Connections that are used by one after the other. Who comes first is served first; a connection that comes back goes to whoever has
 /// waited longest, never past him to the one who gave it back. The most recently used idle connection is given first: its caches are warm.
-/// Safe for concurrent use; one short lock, no allocation when a connection is idle.
+/// Safe for concurrent use; one short lock, no allocation when a connection is idle or comes back.
 /// </summary>
 internal sealed partial class ConnectionPool<TConnection> : IAsyncDisposable
     where TConnection : class, IPooledConnection
 {
+    /// <summary>So many waiters that were served are kept for the next ones.</summary>
+    private const int MostSpareWaiters = 1024;
+
     private static readonly TimeSpan MaintenanceInterval = TimeSpan.FromSeconds(1);
 
     private readonly Lock _gate = new();
@@ -18,11 +21,17 @@ internal sealed partial class ConnectionPool<TConnection> : IAsyncDisposable
     private readonly Dictionary<TConnection, PoolEntry<TConnection>> _entries = [];
     private readonly LinkedList<PoolEntry<TConnection>> _idle = new();
     private readonly Queue<PoolWaiter<TConnection>> _waiters = new();
+    private readonly Stack<PoolWaiter<TConnection>> _spareWaiters = new();
+    private readonly Action<PoolWaiter<TConnection>> _recycle;
+    private readonly Action<object?, CancellationToken> _onCancelled;
+    private readonly ITimer _waitTimer;
     private readonly HashSet<Task> _closing = [];
     private readonly CancellationTokenSource _stopping = new();
     private readonly LoginBackoff _backoff;
     private readonly Task _maintenance;
+    private PoolOptions _options;
     private PoolState _state;
+    private bool _waitTimerRuns;
     private int _connecting;
     private int _generation;
     private long _opened;
@@ -37,14 +46,30 @@ internal sealed partial class ConnectionPool<TConnection> : IAsyncDisposable
     /// <param name="time">The clock.</param>
     public ConnectionPool(Func<CancellationToken, ValueTask<TConnection>> connect, PoolOptions options, ConnectionBudget? budget, TimeProvider time)
     {
-        (_connect, Options, _budget, _time) = (connect, options, budget, time);
+        (_connect, _options, _budget, _time) = (connect, options, budget, time);
+        (_recycle, _onCancelled) = (Recycle, (waiter, token) => Cancel((PoolWaiter<TConnection>)waiter!, token));
         _backoff = new LoginBackoff(time);
+        _waitTimer = time.CreateTimer(static pool => ((ConnectionPool<TConnection>)pool!).EndOverdueWaits(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _membership = budget?.Join(TryEvictIdle, ConnectWhereNeeded);
         _maintenance = MaintainAsync();
     }
 
     /// <summary>Its limits; may be changed at any time.</summary>
-    public PoolOptions Options { get; set; }
+    public PoolOptions Options
+    {
+        get => _options;
+        set
+        {
+            lock (_gate)
+            {
+                _options = value;
+                if (_waitTimerRuns)
+                {
+                    _waitTimer.Change(TimeSpan.Zero, Timeout.InfiniteTimeSpan);
+                }
+            }
+        }
+    }
 
     /// <summary>How it is now.</summary>
     public PoolCounts Counts
@@ -53,7 +78,7 @@ internal sealed partial class ConnectionPool<TConnection> : IAsyncDisposable
         {
             lock (_gate)
             {
-                DropServedWaiters();
+                DropEndedWaits();
                 var oldest = _waiters.TryPeek(out var first) ? _time.GetElapsedTime(first.Since) : TimeSpan.Zero;
                 return new PoolCounts(
                     _idle.Count, _entries.Count - _idle.Count, _connecting, _waiters.Count, oldest, _waitTotal, _opened, _failed, _state);
@@ -70,9 +95,10 @@ internal sealed partial class ConnectionPool<TConnection> : IAsyncDisposable
     public ValueTask<TConnection> AcquireAsync(TConnection? preferred, CancellationToken cancellationToken)
     {
         PoolWaiter<TConnection> waiter;
+        bool mayNeedMore;
         lock (_gate)
         {
-            DropServedWaiters();
+            DropEndedWaits();
             if (_state == PoolState.Closed)
             {
                 return ValueTask.FromException<TConnection>(new PoolClosedException("the pooler is shutting down"));
@@ -89,18 +115,23 @@ internal sealed partial class ConnectionPool<TConnection> : IAsyncDisposable
                     $"{_waiters.Count} clients wait for a connection already; raise Max, or find what holds the connections"));
             }
 
-            waiter = new PoolWaiter<TConnection>(_time.GetTimestamp());
-            _waiters.Enqueue(waiter);
+            waiter = BeginWait();
+            mayNeedMore = MayNeedMore();
         }
 
-        waiter.Limit(_time, Options.WaitTimeout, OnTimeout, static (cancelled, token) => cancelled.TryCancel(token), cancellationToken);
-        ConnectWhereNeeded();
-        return new(WaitAsync(waiter));
+        if (mayNeedMore)
+        {
+            ConnectWhereNeeded();
+        }
+
+        return waiter.WaitAsync(_onCancelled, cancellationToken);
     }
 
-    /// <summary>Gives a connection back.</summary>
+    /// <summary>Gives a connection back. Whoever has waited for it goes on within this call.</summary>
     public void Return(TConnection connection)
     {
+        PoolWaiter<TConnection>? served = null;
+        bool mayNeedMore;
         lock (_gate)
         {
             if (!_entries.TryGetValue(connection, out var entry))
@@ -112,16 +143,21 @@ internal sealed partial class ConnectionPool<TConnection> : IAsyncDisposable
             {
                 Forget(entry);
             }
-            else if (!TryServe(connection))
+            else
             {
-                entry.IdleSince = _time.GetTimestamp();
-                _idle.AddLast(entry.Node);
+                served = ServeOrKeep(entry);
             }
 
             TellWhenAllReturned();
+            mayNeedMore = MayNeedMore();
         }
 
-        ConnectWhereNeeded();
+        if (mayNeedMore)
+        {
+            ConnectWhereNeeded();
+        }
+
+        served?.Serve(connection);
     }
 
     /// <summary>A connection has ended by itself.</summary>
@@ -155,16 +191,25 @@ internal sealed partial class ConnectionPool<TConnection> : IAsyncDisposable
     /// <summary>Goes on after a pause.</summary>
     public void Resume()
     {
+        var served = new List<(PoolWaiter<TConnection>, TConnection)>();
         lock (_gate)
         {
             Enter(PoolState.Active);
-            while (_waiters.Count > 0 && TakeIdle(preferred: null) is { } idle)
+            while (_state == PoolState.Active && TakeIdle(preferred: null) is { } idle)
             {
-                if (!TryServe(idle))
+                if (TakeWaiter() is not { } waiter)
                 {
                     _idle.AddLast(_entries[idle].Node);
+                    break;
                 }
+
+                served.Add((waiter, idle));
             }
+        }
+
+        foreach (var (waiter, connection) in served)
+        {
+            waiter.Serve(connection);
         }
 
         ConnectWhereNeeded();
@@ -188,10 +233,8 @@ internal sealed partial class ConnectionPool<TConnection> : IAsyncDisposable
         lock (_gate)
         {
             Enter(PoolState.Closed);
-            while (_waiters.TryDequeue(out var waiter))
-            {
-                waiter.TryFail(new PoolClosedException("the pooler is shutting down"));
-            }
+            _waitTimerRuns = false;
+            FailWaiters(new PoolClosedException("the pooler is shutting down"));
 
             foreach (var entry in _entries.Values.ToArray())
             {
@@ -208,6 +251,7 @@ internal sealed partial class ConnectionPool<TConnection> : IAsyncDisposable
         }
 
         await Task.WhenAll(closing);
+        await _waitTimer.DisposeAsync();
         _membership?.Dispose();
         _stopping.Dispose();
     }
@@ -218,29 +262,6 @@ internal sealed partial class ConnectionPool<TConnection> : IAsyncDisposable
         {
             _state = state;
         }
-    }
-
-    private async Task<TConnection> WaitAsync(PoolWaiter<TConnection> waiter)
-    {
-        try
-        {
-            return await waiter.Result;
-        }
-        finally
-        {
-            waiter.Dispose();
-            lock (_gate)
-            {
-                _waitTotal += _time.GetElapsedTime(waiter.Since);
-            }
-        }
-    }
-
-    private void OnTimeout(PoolWaiter<TConnection> waiter)
-    {
-        var login = _backoff.LastFailure;
-        waiter.TryFail(login is not null && Counts is { Idle: 0, Leased: 0 } ? login : new PoolTimeoutException(
-            $"no connection to the database became free within {Options.WaitTimeout.TotalSeconds:0.#} s; raise Max, or find what holds the connections"));
     }
 
     private TConnection? TakeIdle(TConnection? preferred)
@@ -258,28 +279,6 @@ internal sealed partial class ConnectionPool<TConnection> : IAsyncDisposable
         }
 
         return entry?.Connection;
-    }
-
-    private bool TryServe(TConnection connection)
-    {
-        while (_state == PoolState.Active && _waiters.TryDequeue(out var waiter))
-        {
-            if (waiter.TryServe(connection))
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
-
-    // Waiters that gave up stay in the queue until they are at its head.
-    private void DropServedWaiters()
-    {
-        while (_waiters.TryPeek(out var waiter) && waiter.IsOver)
-        {
-            _waiters.Dequeue();
-        }
     }
 
     private bool IsOutdated(PoolEntry<TConnection> entry) =>

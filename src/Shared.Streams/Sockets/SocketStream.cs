@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using System.Threading.Tasks.Sources;
 
 namespace Shared.Streams.Sockets;
 
@@ -14,6 +15,7 @@ public sealed class SocketStream : DuplexStream
 
     private readonly Socket _socket;
     private readonly AbortLatch _abort = new();
+    private PendingRead? _pendingRead;
     private int _disposed;
     private volatile bool _readEnded;
     private volatile bool _writesCompleted;
@@ -27,30 +29,28 @@ public sealed class SocketStream : DuplexStream
     }
 
     /// <inheritdoc/>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         if (_readEnded)
         {
-            return 0;
+            return new(0);
         }
 
-        _abort.ThrowIfSet();
+        if (_abort.IsSet)
+        {
+            return ValueTask.FromException<int>(_abort.ToException());
+        }
+
         try
         {
-            var count = await _socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);
-            if (count == 0 && !buffer.IsEmpty)
-            {
-                // An end that our own closing made is not the peer's.
-                _abort.ThrowIfSet();
-                _readEnded = true;
-            }
-
-            return count;
+            var receiving = _socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);
+            return receiving.IsCompletedSuccessfully
+                ? new(Received(receiving.Result, buffer.IsEmpty))
+                : (_pendingRead ??= new PendingRead(this)).WaitAsync(receiving, buffer.IsEmpty);
         }
-        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException or StreamAbortedException)
         {
-            throw Broken(exception);
+            return ValueTask.FromException<int>(exception as StreamAbortedException ?? Broken(exception));
         }
     }
 
@@ -152,6 +152,18 @@ public sealed class SocketStream : DuplexStream
         }
     }
 
+    private int Received(int count, bool onlyWaited)
+    {
+        if (count == 0 && !onlyWaited)
+        {
+            // An end that our own closing made is not the peer's.
+            _abort.ThrowIfSet();
+            _readEnded = true;
+        }
+
+        return count;
+    }
+
     private void CloseWithReset()
     {
         try
@@ -181,5 +193,57 @@ public sealed class SocketStream : DuplexStream
         };
         _abort.TrySet(reason, byPeer, cause);
         return _abort.ToException();
+    }
+
+    /// <summary>
+    /// The read that waits; there is one at most, so one object does for all of them. An async method's would be taken from a small cache
+    /// for each wait, and when thousands wait and many of them go on together, most are made anew.
+    /// </summary>
+    private sealed class PendingRead : IValueTaskSource<int>
+    {
+        private readonly SocketStream _stream;
+        private readonly Action _onReceived;
+        private ManualResetValueTaskSourceCore<int> _result;
+        private ValueTaskAwaiter<int> _receiving;
+        private bool _onlyWaits;
+
+        public PendingRead(SocketStream stream)
+        {
+            _stream = stream;
+            _onReceived = OnReceived;
+        }
+
+        public ValueTask<int> WaitAsync(ValueTask<int> receiving, bool onlyWaits)
+        {
+            _result.Reset();
+            _onlyWaits = onlyWaits;
+            _receiving = receiving.GetAwaiter();
+            var token = _result.Version;
+            _receiving.UnsafeOnCompleted(_onReceived);
+            return new(this, token);
+        }
+
+        public int GetResult(short token) => _result.GetResult(token);
+
+        public ValueTaskSourceStatus GetStatus(short token) => _result.GetStatus(token);
+
+        public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+            _result.OnCompleted(continuation, state, token, flags);
+
+        private void OnReceived()
+        {
+            int count;
+            try
+            {
+                count = _stream.Received(_receiving.GetResult(), _onlyWaits);
+            }
+            catch (Exception exception)
+            {
+                _result.SetException(exception is SocketException or ObjectDisposedException ? _stream.Broken(exception) : exception);
+                return;
+            }
+
+            _result.SetResult(count);
+        }
     }
 }

@@ -59,7 +59,7 @@ internal sealed class OriginConnector(OriginOptions options, TimeProvider time)
         await stream.WriteAsync(request.Written, cancellationToken);
         try
         {
-            while (await reader.FillMoreAsync(cancellationToken))
+            while (reader.Add(await reader.ReadAsync(cancellationToken)))
             {
                 reader.Advance(reader.Buffered.Length);
             }

@@ -33,10 +33,37 @@ internal sealed class MessageReader(DuplexStream stream, int bufferSize = Messag
     public ValueTask<bool> FillAsync(int atLeast, CancellationToken cancellationToken) =>
         _end - _start >= atLeast ? new(true) : ReadUntilAsync(atLeast, cancellationToken);
 
-    /// <summary>Waits for more than is buffered already.</summary>
-    /// <returns>False when the peer has ended its direction.</returns>
+    /// <summary>
+    /// Waits for more than is buffered already; when nothing is, without memory. Then comes <see cref="ReadAsync"/>. Both are the stream's
+    /// own, for loops that live as long as the connection: they await nothing in between that would need memory for each wait.
+    /// </summary>
     /// <exception cref="StreamAbortedException">The stream was aborted.</exception>
-    public ValueTask<bool> FillMoreAsync(CancellationToken cancellationToken) => ReadUntilAsync(_end - _start + 1, cancellationToken);
+    public ValueTask<int> WaitAsync(CancellationToken cancellationToken)
+    {
+        if (_end != _start)
+        {
+            return new(0);
+        }
+
+        Release();
+        return Stream.ReadAsync(Memory<byte>.Empty, cancellationToken);
+    }
+
+    /// <summary>Reads what there is. Its outcome goes to <see cref="Add"/>.</summary>
+    /// <exception cref="StreamAbortedException">The stream was aborted.</exception>
+    public ValueTask<int> ReadAsync(CancellationToken cancellationToken)
+    {
+        MakeRoom(_end - _start + 1);
+        return Stream.ReadAsync(_buffer.AsMemory(_end), cancellationToken);
+    }
+
+    /// <summary>Takes what <see cref="ReadAsync"/> has read.</summary>
+    /// <returns>False when the peer has ended its direction.</returns>
+    public bool Add(int count)
+    {
+        _end += count;
+        return count > 0;
+    }
 
     /// <summary>Uses up so many of the buffered bytes.</summary>
     public void Advance(int count)

@@ -9,7 +9,7 @@ namespace Shared.Pooling.Postgres.Sessions;
 internal sealed class ClientPolicy(PoolMode mode, Pins refused)
 {
     /// <summary>Why the statements are refused; null when they are not.</summary>
-    public PostgresError? Refusal(IReadOnlyList<SqlEffect>? effects)
+    public PostgresError? Refusal(SqlEffect[]? effects)
     {
         if (effects is null || (refused == Pins.None && mode != PoolMode.Statement))
         {

@@ -5,14 +5,50 @@ namespace Shared.Pooling.Postgres.Sessions;
 // How the client comes to a server connection, and parts from it.
 internal sealed partial class ClientSession
 {
-    /// <summary>Links a free server connection and brings its settings to the client's.</summary>
-    /// <exception cref="ServerUnavailableException">There is none; the client stays.</exception>
-    public ValueTask<ServerSession> LinkAsync() => LinkAsync(certainly: false);
-
-    private async ValueTask<ServerSession> LinkAsync(bool certainly)
+    /// <summary>
+    /// Asks for a server connection. Its outcome goes to <see cref="Link"/>, whatever it is: whoever serves many transactions awaits this
+    /// himself, because each method in between would cost memory while the client waits.
+    /// </summary>
+    public ValueTask<ServerSession> AcquireAsync()
     {
         var acquiring = Pool.AcquireAsync(_lastServer, _wait.Token);
-        var server = acquiring.IsCompletedSuccessfully ? acquiring.Result : await WaitAsync(acquiring);
+        if (!acquiring.IsCompleted)
+        {
+            Activity.Waiting();
+            lock (_waitGate)
+            {
+                _isWaiting = true;
+            }
+
+            FlushInBackground();
+        }
+
+        return acquiring;
+    }
+
+    /// <summary>Links the server connection and brings its settings to the client's; <see cref="SettleAsync"/> comes next.</summary>
+    /// <param name="server">What <see cref="AcquireAsync"/> has brought; null when it failed.</param>
+    /// <param name="failure">Why it failed.</param>
+    /// <param name="certainly">True when nothing may be asked before the settings are known to hold.</param>
+    /// <returns>What the client is told when there is no connection for it; it stays.</returns>
+    /// <exception cref="OperationCanceledException">The session ends.</exception>
+    public PostgresError? Link(ServerSession? server, Exception? failure, bool certainly = false)
+    {
+        var canceled = StopWaiting();
+        if (server is not null && canceled)
+        {
+            // The request to cancel came just after the connection.
+            Pool.Released(server);
+        }
+
+        if (server is null || canceled)
+        {
+            _ending.Token.ThrowIfCancellationRequested();
+            return canceled || failure is OperationCanceledException
+                ? PostgresError.Error(SqlState.QueryCanceled, "canceling statement due to user request")
+                : PostgresPool.Explain(failure!);
+        }
+
         lock (server.Gate)
         {
             server.Link(this);
@@ -21,15 +57,11 @@ internal sealed partial class ClientSession
         }
 
         Activity.Linked();
-        if (_preparing is { } preparing)
-        {
-            // Under the wrong user nothing may run, not even for a moment.
-            await server.FlushRequestsAsync(this, _ending.Token);
-            await preparing.Task.WaitAsync(_ending.Token);
-        }
-
-        return server;
+        return null;
     }
+
+    /// <summary>Waits where the settings have to hold before anything else is asked.</summary>
+    public ValueTask SettleAsync() => _preparing is { } preparing && Server is { } server ? new(WaitAsync(server, preparing)) : ValueTask.CompletedTask;
 
     /// <summary>The server connection has unlinked this client: its transaction is over.</summary>
     public void Unlinked(ServerSession server)
@@ -78,7 +110,7 @@ internal sealed partial class ClientSession
             PostgresError.Fatal(SqlState.CannotConnectNow, "the login took too long")), this);
         try
         {
-            var server = await LinkAsync(certainly: true);
+            var server = await LinkCertainlyAsync();
             lock (server.Gate)
             {
                 SayReported(server.Reported);
@@ -110,47 +142,43 @@ internal sealed partial class ClientSession
         server.Requests.Begin(FrontendMessage.Query).CString(sql).End();
     }
 
-    private async ValueTask<ServerSession> WaitAsync(ValueTask<ServerSession> acquiring)
+    private async Task WaitAsync(ServerSession server, TaskCompletionSource preparing)
     {
-        Activity.Waiting();
-        lock (_waitGate)
-        {
-            _isWaiting = true;
-        }
+        // Under the wrong user nothing may run, not even for a moment.
+        await server.FlushRequestsAsync(this, _ending.Token);
+        await preparing.Task.WaitAsync(_ending.Token);
+    }
 
-        FlushInBackground();
+    private async Task<ServerSession> LinkCertainlyAsync()
+    {
         ServerSession? server = null;
-        var canceled = false;
+        Exception? failure = null;
         try
         {
-            server = await acquiring;
+            server = await AcquireAsync();
         }
-        catch (OperationCanceledException)
+        catch (Exception exception) when (exception is IOException or OperationCanceledException)
         {
-            // Told below, as when the request to cancel comes just after the connection.
-        }
-        finally
-        {
-            canceled = StopWaiting();
+            failure = exception;
         }
 
-        if (!canceled && server is not null)
+        if (Link(server, failure, certainly: true) is { } refusal)
         {
-            return server;
+            throw new ServerUnavailableException(refusal);
         }
 
-        if (server is not null)
-        {
-            Pool.Released(server);
-        }
-
-        _ending.Token.ThrowIfCancellationRequested();
-        throw new ServerUnavailableException(PostgresError.Error(SqlState.QueryCanceled, "canceling statement due to user request"));
+        await SettleAsync();
+        return server!;
     }
 
     /// <returns>True when the wait was canceled; the next one begins anew.</returns>
     private bool StopWaiting()
     {
+        if (!_isWaiting)
+        {
+            return false;
+        }
+
         lock (_waitGate)
         {
             _isWaiting = false;

@@ -178,7 +178,7 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
     }
 
     /// <summary>Notes what is asked, before it is known whether it succeeds.</summary>
-    public void EffectsAsked(IReadOnlyList<SqlEffect>? effects)
+    public void EffectsAsked(SqlEffect[]? effects)
     {
         if (effects is null)
         {
@@ -297,7 +297,7 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
     /// <inheritdoc/>
     public void Reported(string name, string value)
     {
-        _reported = _reported.With(name, value);
+        _reported = Pool.Share(_reported.With(name, value));
     }
 
     private void SayReported(ReportedParameters now)

@@ -8,7 +8,10 @@ internal interface IServerOwner
     /// <summary>The clock.</summary>
     TimeProvider Time { get; }
 
-    /// <summary>The connection is clean and idle.</summary>
+    /// <summary>The same object for equal parameters, so that a client who comes to another connection has nothing to compare.</summary>
+    ReportedParameters Share(ReportedParameters reported);
+
+    /// <summary>The connection is clean and idle. Who has waited for it goes on within this call.</summary>
     void Released(ServerSession server);
 
     /// <summary>The connection has ended.</summary>

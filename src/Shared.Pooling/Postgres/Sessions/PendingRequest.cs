@@ -22,7 +22,7 @@ internal struct PendingRequest
     public string? ClientName;
 
     /// <summary>What succeeding does to the session; null when nothing.</summary>
-    public IReadOnlyList<SqlEffect>? Effects;
+    public SqlEffect[]? Effects;
 
     /// <summary>What the client is told instead of the server's error; null where the server speaks for itself.</summary>
     public PostgresError? Refusal;

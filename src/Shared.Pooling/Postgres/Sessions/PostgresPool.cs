@@ -12,6 +12,7 @@ namespace Shared.Pooling.Postgres.Sessions;
 internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
 {
     private const int MostWelcomes = 1000;
+    private const int MostShared = 1000;
 
     private static readonly TimeSpan SweepInterval = TimeSpan.FromMilliseconds(500);
 
@@ -19,6 +20,7 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
     private readonly ConcurrentDictionary<ServerSession, bool> _servers = new();
     private readonly ConcurrentDictionary<int, ClientSession> _clients = new();
     private readonly ConcurrentDictionary<string, ReportedParameters> _welcomes = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<ReportedParameters, ReportedParameters> _shared = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly IPoolEvents _events;
     private volatile OriginConnector _connector;
@@ -146,13 +148,18 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
     }
 
     /// <summary>A free connection; waits for one.</summary>
-    /// <exception cref="ServerUnavailableException">There is none.</exception>
+    /// <exception cref="IOException">There is none; <see cref="Explain"/> says it to the client.</exception>
     /// <exception cref="OperationCanceledException">The wait was cancelled.</exception>
-    public ValueTask<ServerSession> AcquireAsync(ServerSession? preferred, CancellationToken cancellationToken)
+    public ValueTask<ServerSession> AcquireAsync(ServerSession? preferred, CancellationToken cancellationToken) =>
+        _connections.AcquireAsync(preferred, cancellationToken);
+
+    /// <summary>What a client is told when there is no connection for it.</summary>
+    public static PostgresError Explain(Exception failure) => failure switch
     {
-        var acquiring = _connections.AcquireAsync(preferred, cancellationToken);
-        return acquiring.IsCompletedSuccessfully ? acquiring : ExplainAsync(acquiring);
-    }
+        OriginException origin => PostgresError.Error(origin.SqlState, origin.Message) with { Hint = origin.Hint },
+        PoolClosedException => PostgresError.Fatal(SqlState.AdminShutdown, failure.Message),
+        _ => PostgresError.Error(SqlState.TooManyConnections, failure.Message),
+    };
 
     /// <summary>Serves a client until it leaves.</summary>
     public async Task ServeAsync(ClientSession client, CancellationToken cancellationToken)
@@ -170,6 +177,18 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
             _events.ClientEnded(
                 Name, client.Identity.User, client.Identity.Id, client.Activity.Requests, Time.GetUtcNow() - client.Activity.Connected, client.EndReason);
         }
+    }
+
+    /// <inheritdoc/>
+    public ReportedParameters Share(ReportedParameters reported)
+    {
+        // Clients choose settings, so what is kept of them is bounded.
+        if (_shared.Count >= MostShared)
+        {
+            _shared.Clear();
+        }
+
+        return _shared.GetOrAdd(reported, reported);
     }
 
     /// <inheritdoc/>
@@ -213,7 +232,7 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
         catch (OriginException exception)
         {
             CloseReplication();
-            throw Explained(exception);
+            throw new ServerUnavailableException(Explain(exception));
         }
         catch
         {
@@ -233,29 +252,6 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
         await _connections.DisposeAsync();
         _stopping.Dispose();
     }
-
-    private static async ValueTask<ServerSession> ExplainAsync(ValueTask<ServerSession> acquiring)
-    {
-        try
-        {
-            return await acquiring;
-        }
-        catch (PoolTimeoutException exception)
-        {
-            throw new ServerUnavailableException(PostgresError.Error(SqlState.TooManyConnections, exception.Message));
-        }
-        catch (PoolClosedException exception)
-        {
-            throw new ServerUnavailableException(PostgresError.Fatal(SqlState.AdminShutdown, exception.Message));
-        }
-        catch (OriginException exception)
-        {
-            throw Explained(exception);
-        }
-    }
-
-    private static ServerUnavailableException Explained(OriginException exception) =>
-        new(PostgresError.Error(exception.SqlState, exception.Message) with { Hint = exception.Hint });
 
     private async ValueTask<ServerSession> ConnectAsync(CancellationToken cancellationToken)
     {

@@ -3,8 +3,8 @@ using Shared.Pooling.Postgres.Protocol;
 
 namespace Shared.Pooling.Postgres.Sessions;
 
-/// <summary>The parameters a server reports by ParameterStatus. Immutable; safe for concurrent use.</summary>
-internal sealed class ReportedParameters
+/// <summary>The parameters a server reports by ParameterStatus. Immutable; safe for concurrent use; equal when all are equal.</summary>
+internal sealed class ReportedParameters : IEquatable<ReportedParameters>
 {
     /// <summary>All names and values together may have so many characters; a PostgreSQL reports a few hundred.</summary>
     private const int MostCharacters = 64 * 1024;
@@ -33,6 +33,25 @@ internal sealed class ReportedParameters
         return values.Sum(static pair => pair.Key.Length + pair.Value.Length) <= MostCharacters
             ? new(values)
             : throw new ProtocolViolationException("the server reports too many parameters");
+    }
+
+    /// <inheritdoc/>
+    public bool Equals(ReportedParameters? other) => ReferenceEquals(this, other) || (other is not null && _values.SequenceEqual(other._values));
+
+    /// <inheritdoc/>
+    public override bool Equals(object? obj) => Equals(obj as ReportedParameters);
+
+    /// <inheritdoc/>
+    public override int GetHashCode()
+    {
+        var hash = default(HashCode);
+        foreach (var (name, value) in _values)
+        {
+            hash.Add(name, StringComparer.Ordinal);
+            hash.Add(value, StringComparer.Ordinal);
+        }
+
+        return hash.ToHashCode();
     }
 
     /// <summary>Writes the ParameterStatus messages that bring a client that knows others up to date.</summary>

@@ -20,23 +20,85 @@ internal sealed class RequestForwarder(ClientSession client, MessageReader reade
     /// <summary>From this many bytes on, data goes to the server from where it was read instead of being collected.</summary>
     private const int DirectWrite = 4 * 1024;
 
+    /// <summary>So many reads in a row without a wait; then others of this thread have their turn.</summary>
+    private const int MaxInARow = 64;
+
     private readonly RequestTranslator _translator = new(client);
     private ServerSession? _passingTo;
     private long _passing;
     private bool _skipping;
     private bool _terminated;
 
+    private enum Next
+    {
+        /// <summary>A message was taken; there may be another.</summary>
+        Message,
+
+        /// <summary>Nothing is left of what arrived.</summary>
+        Nothing,
+
+        /// <summary>More of the message has to arrive.</summary>
+        Bytes,
+
+        /// <summary>A server connection is needed.</summary>
+        Server,
+
+        /// <summary>The server connection was unlinked meanwhile: to be looked at anew.</summary>
+        Again,
+
+        /// <summary>What is left of a large message goes on as it is.</summary>
+        Rest,
+    }
+
     /// <summary>Runs until the client says goodbye or ends its direction.</summary>
     /// <exception cref="ProtocolViolationException">It does not speak the protocol.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        while (!_terminated && await reader.FillMoreAsync(cancellationToken))
+        var inARow = 0;
+        while (!_terminated)
         {
-            while (!_terminated && await TakeAsync(cancellationToken))
+            var waiting = reader.WaitAsync(cancellationToken);
+            inARow = waiting.IsCompleted ? inARow + 1 : 0;
+            await waiting;
+            if (!reader.Add(await reader.ReadAsync(cancellationToken)))
             {
+                return;
+            }
+
+            for (var next = Take(out var needed); next != Next.Nothing; next = Take(out needed))
+            {
+                if (next == Next.Server)
+                {
+                    var (server, failure) = ((ServerSession?)null, (Exception?)null);
+                    try
+                    {
+                        server = await client.AcquireAsync();
+                    }
+                    catch (Exception exception) when (exception is IOException or OperationCanceledException)
+                    {
+                        failure = exception;
+                    }
+
+                    if (client.Link(server, failure) is { } refusal)
+                    {
+                        Refuse(refusal);
+                    }
+
+                    await client.SettleAsync();
+                    cancellationToken.ThrowIfCancellationRequested();
+                }
+                else if (next != Next.Message)
+                {
+                    await GoOnAsync(next, needed, cancellationToken);
+                }
             }
 
             await FlushAsync(cancellationToken);
+            if (inARow >= MaxInARow)
+            {
+                await Task.Yield();
+                inARow = 0;
+            }
         }
     }
 
@@ -50,16 +112,36 @@ internal sealed class RequestForwarder(ClientSession client, MessageReader reade
         await client.Output.FlushAsync(cancellationToken);
     }
 
-    private async ValueTask<bool> TakeAsync(CancellationToken cancellationToken)
+    private async ValueTask GoOnAsync(Next next, int needed, CancellationToken cancellationToken)
     {
+        switch (next)
+        {
+            case Next.Bytes:
+                await FlushAsync(cancellationToken);
+                await reader.FillOrThrowAsync(needed, cancellationToken);
+                break;
+            case Next.Rest:
+                await PassAsync(cancellationToken);
+                break;
+            default:
+                cancellationToken.ThrowIfCancellationRequested();
+                break;
+        }
+    }
+
+    /// <summary>Takes what comes next as far as that needs no waiting.</summary>
+    /// <param name="needed">For <see cref="Next.Bytes"/>: how many have to be there.</param>
+    private Next Take(out int needed)
+    {
+        needed = 0;
         if (_passing > 0)
         {
-            return await PassAsync(cancellationToken);
+            return reader.Buffered.IsEmpty ? Next.Nothing : Next.Rest;
         }
 
         if (!reader.TryPeekHeader(out var type, out var length))
         {
-            return false;
+            return Next.Nothing;
         }
 
         if (length > LargestMessage)
@@ -67,24 +149,8 @@ internal sealed class RequestForwarder(ClientSession client, MessageReader reade
             throw new ProtocolViolationException("invalid message length");
         }
 
-        var needed = Needed(type, (int)length);
-        if (reader.Buffered.Length < needed)
-        {
-            await FlushAsync(cancellationToken);
-            await reader.FillOrThrowAsync(needed, cancellationToken);
-            return true;
-        }
-
-        try
-        {
-            await HandleAsync(type, (int)length, cancellationToken);
-        }
-        catch (ServerUnavailableException exception)
-        {
-            Refuse(type, (int)length, exception.Error);
-        }
-
-        return true;
+        needed = Needed(type, (int)length);
+        return reader.Buffered.Length < needed ? Next.Bytes : Handle(type, (int)length);
     }
 
     // Statements are looked into, names are needed, data is not.
@@ -107,12 +173,12 @@ internal sealed class RequestForwarder(ClientSession client, MessageReader reade
         }
     }
 
-    private async ValueTask HandleAsync(byte type, int length, CancellationToken cancellationToken)
+    private Next Handle(byte type, int length)
     {
         if (type == FrontendMessage.Terminate)
         {
             _terminated = true;
-            return;
+            return Next.Nothing;
         }
 
         var here = Math.Min(length, reader.Buffered.Length);
@@ -125,30 +191,21 @@ internal sealed class RequestForwarder(ClientSession client, MessageReader reade
             }
 
             Used(server: null, length, here);
-            return;
+            return Next.Message;
         }
 
-        while (true)
+        if (client.Server is { } linked)
         {
-            if (client.Server is { } linked)
-            {
-                if (TryForward(linked, type, length, here))
-                {
-                    return;
-                }
-            }
-            else if (_translator.TryAnswerHere(type, length, reader.Buffered.Span[..here]))
-            {
-                Used(server: null, length, here);
-                return;
-            }
-            else
-            {
-                await client.LinkAsync();
-            }
-
-            cancellationToken.ThrowIfCancellationRequested();
+            return TryForward(linked, type, length, here) ? Next.Message : Next.Again;
         }
+
+        if (!_translator.TryAnswerHere(type, length, reader.Buffered.Span[..here]))
+        {
+            return Next.Server;
+        }
+
+        Used(server: null, length, here);
+        return Next.Message;
     }
 
     private bool TryForward(ServerSession server, byte type, int length, int here)
@@ -175,14 +232,9 @@ internal sealed class RequestForwarder(ClientSession client, MessageReader reade
         _passingTo = server;
     }
 
-    private async ValueTask<bool> PassAsync(CancellationToken cancellationToken)
+    private async ValueTask PassAsync(CancellationToken cancellationToken)
     {
         var piece = reader.Buffered[..(int)Math.Min(_passing, reader.Buffered.Length)];
-        if (piece.IsEmpty)
-        {
-            return false;
-        }
-
         _passing -= piece.Length;
         if (_passingTo is { } server)
         {
@@ -202,12 +254,12 @@ internal sealed class RequestForwarder(ClientSession client, MessageReader reade
         }
 
         reader.Advance(piece.Length);
-        return true;
     }
 
     /// <summary>Answers a request that no server can be asked as a server would that cannot do it.</summary>
-    private void Refuse(byte type, int length, PostgresError error)
+    private void Refuse(PostgresError error)
     {
+        reader.TryPeekHeader(out var type, out var length);
         client.Output.Append(error, static (writer, said) => said.Write(writer));
         if (type is FrontendMessage.Query or FrontendMessage.FunctionCall)
         {
@@ -218,7 +270,7 @@ internal sealed class RequestForwarder(ClientSession client, MessageReader reade
             _skipping = true;
         }
 
-        Used(server: null, length, Math.Min(length, reader.Buffered.Length));
+        Used(server: null, (int)length, (int)Math.Min(length, reader.Buffered.Length));
     }
 
     private void SayReady() =>

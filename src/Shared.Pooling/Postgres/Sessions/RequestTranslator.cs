@@ -14,8 +14,8 @@ namespace Shared.Pooling.Postgres.Sessions;
 internal sealed partial class RequestTranslator(ClientSession client)
 {
     private readonly SqlEffects _seen = new();
-    private readonly Dictionary<string, IReadOnlyList<SqlEffect>?> _portals = new(StringComparer.Ordinal);
-    private IReadOnlyList<SqlEffect>? _unnamedPortal;
+    private readonly Dictionary<string, SqlEffect[]?> _portals = new(StringComparer.Ordinal);
+    private SqlEffect[]? _unnamedPortal;
 
     /// <summary>How many bytes of a Bind message hold its two names.</summary>
     /// <param name="buffered">What of it arrived.</param>
@@ -94,7 +94,7 @@ internal sealed partial class RequestTranslator(ClientSession client)
 
     private void Query(ServerSession server, int length, ReadOnlySpan<byte> message)
     {
-        IReadOnlyList<SqlEffect>? effects = null;
+        SqlEffect[]? effects = null;
         PostgresError? refusal = null;
         if (message.Length < length)
         {
@@ -196,7 +196,7 @@ internal sealed partial class RequestTranslator(ClientSession client)
         var reader = new BodyReader(message[MessageReader.HeaderSize..]);
         var portal = reader.CString();
         var name = reader.CString();
-        var statement = Resolve(server, name);
+        var statement = Resolve(server, name, out var known);
         var serverName = ServerNameOf(statement, name);
         if (portal.IsEmpty)
         {
@@ -211,7 +211,7 @@ internal sealed partial class RequestTranslator(ClientSession client)
         {
             Kind = RequestKind.Bind,
             Statement = statement,
-            ClientName = NameForErrors(statement, name),
+            ClientName = known ?? NameForErrors(statement, name),
         });
         Span<byte> header = stackalloc byte[MessageReader.HeaderSize];
         header[0] = FrontendMessage.Bind;
@@ -229,12 +229,12 @@ internal sealed partial class RequestTranslator(ClientSession client)
             return;
         }
 
-        var statement = Resolve(server, name);
+        var statement = Resolve(server, name, out var known);
         server.Conversation.Ask(new PendingRequest
         {
             Kind = RequestKind.DescribeStatement,
             Statement = statement,
-            ClientName = NameForErrors(statement, name),
+            ClientName = known ?? NameForErrors(statement, name),
         });
         server.Requests.Begin(FrontendMessage.Describe).Byte(what).CString(ServerNameOf(statement, name)).End();
     }
@@ -274,15 +274,16 @@ internal sealed partial class RequestTranslator(ClientSession client)
     }
 
     /// <summary>The statement of a client's name, prepared on the server connection; null when the client has none of that name.</summary>
-    private PreparedStatement? Resolve(ServerSession server, ReadOnlySpan<byte> name)
+    private PreparedStatement? Resolve(ServerSession server, ReadOnlySpan<byte> name, out string? known)
     {
+        known = null;
         if (name.IsEmpty)
         {
             PrepareUnnamed(server, client.Statements.Unnamed);
             return client.Statements.Unnamed;
         }
 
-        if (client.Statements.Find(name) is not { } statement)
+        if (client.Statements.Find(name, out known) is not { } statement)
         {
             return null;
         }
@@ -290,7 +291,7 @@ internal sealed partial class RequestTranslator(ClientSession client)
         if (!ReferenceEquals(statement.Meaning, client.Meaning) && statement.Meaning != client.Meaning)
         {
             statement = client.Pool.Statements.Intern(statement.Definition, client.Meaning, client.StandardConformingStrings);
-            client.Statements.Set(ClientStatements.NameOf(name), statement);
+            client.Statements.Set(known!, statement);
         }
 
         Prepare(server, statement);
@@ -387,7 +388,7 @@ internal sealed partial class RequestTranslator(ClientSession client)
 
     private PreparedStatement? FindDeallocated(string name) => client.Statements.Find(Encoding.UTF8.GetBytes(name));
 
-    private IReadOnlyList<SqlEffect>? EffectsOf(ReadOnlySpan<byte> portal)
+    private SqlEffect[]? EffectsOf(ReadOnlySpan<byte> portal)
     {
         var effects = portal.IsEmpty ? _unnamedPortal : _portals.GetValueOrDefault(ClientStatements.NameOf(portal));
         client.EffectsAsked(effects);

@@ -7,15 +7,33 @@ namespace Shared.Pooling.Postgres.Sessions;
 // What the server says, on its way to the client.
 internal sealed partial class ServerSession
 {
+    /// <summary>So many reads in a row without a wait; then others of this thread have their turn.</summary>
+    private const int MaxInARow = 64;
+
     private async Task RunAsync()
     {
         await Task.Yield();
         var reason = "the server closed the connection";
+        var reader = _origin.Reader;
+        var inARow = 0;
         try
         {
-            while (await _origin.Reader.FillMoreAsync(_closing.Token))
+            while (true)
             {
+                var waiting = reader.WaitAsync(_closing.Token);
+                inARow = waiting.IsCompleted ? inARow + 1 : 0;
+                await waiting;
+                if (!reader.Add(await reader.ReadAsync(_closing.Token)))
+                {
+                    break;
+                }
+
                 await DeliverAsync();
+                if (inARow >= MaxInARow)
+                {
+                    await Task.Yield();
+                    inARow = 0;
+                }
             }
         }
         catch (Exception exception)
@@ -177,7 +195,7 @@ internal sealed partial class ServerSession
             var reader = new BodyReader(body);
             var name = System.Text.Encoding.UTF8.GetString(reader.CString());
             var value = System.Text.Encoding.UTF8.GetString(reader.CString());
-            Reported = Reported.With(name, value);
+            Reported = _owner.Share(Reported.With(name, value));
             if (client is null || Conversation.AnswersInjected)
             {
                 return Answer.Drop;

@@ -43,7 +43,7 @@ internal sealed partial class ServerSession : IPooledConnection
         (_origin, _owner) = (origin, owner);
         Statements = new ServerStatements(mostStatements);
         Conversation = new Conversation(Statements);
-        Reported = new ReportedParameters(origin.Parameters);
+        Reported = owner.Share(new ReportedParameters(origin.Parameters));
     }
 
     /// <summary>Guards everything below, and the order of what is appended to the linked client's output.</summary>

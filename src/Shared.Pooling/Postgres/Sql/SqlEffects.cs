@@ -3,6 +3,9 @@ namespace Shared.Pooling.Postgres.Sql;
 /// <summary>What a query string does to its session, in order. Reusable. Not safe for concurrent use.</summary>
 internal sealed class SqlEffects
 {
+    // BEGIN and COMMIT come with every other transaction, and are the same each time.
+    private static readonly SqlEffect[][] Plain = [.. Enum.GetValues<SqlEffectKind>().Select(static kind => new[] { new SqlEffect(kind, Statement: 0) })];
+
     private readonly List<SqlEffect> _effects = [];
 
     /// <summary>How many there are.</summary>
@@ -21,5 +24,6 @@ internal sealed class SqlEffects
         Statements = 0;
     }
 
-    public SqlEffect[] ToArray() => [.. _effects];
+    /// <summary>What there is now. Not to be changed: what says no more than its kind is shared.</summary>
+    public SqlEffect[] ToArray() => _effects is [var only] && Plain[(int)only.Kind] is var plain && plain[0] == only ? plain : [.. _effects];
 }

@@ -23,16 +23,22 @@ internal sealed class ClientStatements
     public PreparedStatement? Unnamed { get; set; }
 
     /// <summary>The statement of a name, or null.</summary>
-    public PreparedStatement? Find(ReadOnlySpan<byte> name)
+    public PreparedStatement? Find(ReadOnlySpan<byte> name) => Find(name, out _);
+
+    /// <summary>The statement of a name, or null.</summary>
+    /// <param name="name">The name.</param>
+    /// <param name="known">The name as <see cref="NameOf"/> gives it, without making it anew; null when there is no such statement.</param>
+    public PreparedStatement? Find(ReadOnlySpan<byte> name, out string? known)
     {
+        known = null;
         if (_named.Count == 0 || name.Length > 256)
         {
-            return _named.Count == 0 ? null : _named.GetValueOrDefault(Encoding.Latin1.GetString(name));
+            return _named.Count == 0 ? null : _named.GetValueOrDefault(known = NameOf(name));
         }
 
         Span<char> text = stackalloc char[256];
         var length = Encoding.Latin1.GetChars(name, text);
-        return _lookup.TryGetValue(text[..length], out var statement) ? statement : null;
+        return _lookup.TryGetValue(text[..length], out known, out var statement) ? statement : null;
     }
 
     /// <summary>Gives a statement a name.</summary>

@@ -37,7 +37,7 @@ internal sealed class PreparedStatement
     public bool IsProven { get; set; }
 
     /// <summary>What executing it does to the session; null when nothing.</summary>
-    public IReadOnlyList<SqlEffect>? Effects { get; }
+    public SqlEffect[]? Effects { get; }
 
     /// <summary>A statement that server connections know by a name.</summary>
     /// <param name="id">Unique within the pool.</param>
