@@ -86,6 +86,17 @@ internal sealed partial class ConnectionPool<TConnection> : IAsyncDisposable
         }
     }
 
+    /// <summary>Gets a connection if one is idle and nobody waits for one.</summary>
+    /// <param name="preferred">Taken if it is idle; the caller had it before.</param>
+    public TConnection? TryAcquire(TConnection? preferred)
+    {
+        lock (_gate)
+        {
+            DropEndedWaits();
+            return _state == PoolState.Active && _waiters.Count == 0 ? TakeIdle(preferred) : null;
+        }
+    }
+
     /// <summary>Gets a connection, at once when one is idle.</summary>
     /// <param name="preferred">Taken if it is idle; the caller had it before.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
@@ -104,7 +115,7 @@ internal sealed partial class ConnectionPool<TConnection> : IAsyncDisposable
                 return ValueTask.FromException<TConnection>(new PoolClosedException("the pooler is shutting down"));
             }
 
-            if (_state == PoolState.Active && _waiters.Count == 0 && TakeIdle(preferred) is { } idle)
+            if (TryAcquire(preferred) is { } idle)
             {
                 return new(idle);
             }

@@ -26,6 +26,9 @@ public sealed class SocketStream : DuplexStream
     public SocketStream(Socket socket)
     {
         _socket = socket;
+
+        // What is not asynchronous never waits.
+        socket.Blocking = false;
     }
 
     /// <inheritdoc/>
@@ -55,27 +58,41 @@ public sealed class SocketStream : DuplexStream
     }
 
     /// <inheritdoc/>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
         if (_writesCompleted)
         {
-            throw new InvalidOperationException("The writing direction of this stream has ended.");
+            return ValueTask.FromException(new InvalidOperationException("The writing direction of this stream has ended."));
         }
 
-        _abort.ThrowIfSet();
+        if (_abort.IsSet)
+        {
+            return ValueTask.FromException(_abort.ToException());
+        }
+
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return ValueTask.FromCanceled(cancellationToken);
+        }
+
         try
         {
-            while (!buffer.IsEmpty)
+            // The system takes most writes at once; only one that it does not take needs what an asynchronous one needs.
+            if (!buffer.IsEmpty)
             {
-                var sent = await _socket.SendAsync(buffer, SocketFlags.None, cancellationToken);
-                buffer = buffer[sent..];
+                buffer = buffer[_socket.Send(buffer.Span, SocketFlags.None, out var error)..];
+                if (error is not (SocketError.Success or SocketError.WouldBlock))
+                {
+                    return ValueTask.FromException(Broken(new SocketException((int)error)));
+                }
             }
         }
-        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        catch (ObjectDisposedException exception)
         {
-            throw Broken(exception);
+            return ValueTask.FromException(Broken(exception));
         }
+
+        return buffer.IsEmpty ? ValueTask.CompletedTask : WriteRestAsync(buffer, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -149,6 +166,23 @@ public sealed class SocketStream : DuplexStream
         finally
         {
             ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask WriteRestAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    {
+        try
+        {
+            while (!buffer.IsEmpty)
+            {
+                var sent = await _socket.SendAsync(buffer, SocketFlags.None, cancellationToken);
+                buffer = buffer[sent..];
+            }
+        }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        {
+            throw Broken(exception);
         }
     }
 

@@ -11,6 +11,12 @@ internal sealed partial class ClientSession
     /// </summary>
     public ValueTask<ServerSession> AcquireAsync()
     {
+        if (Pool.TryAcquire(_lastServer) is { } idle)
+        {
+            return new(idle);
+        }
+
+        _wait ??= CancellationTokenSource.CreateLinkedTokenSource(_ending.Token);
         var acquiring = Pool.AcquireAsync(_lastServer, _wait.Token);
         if (!acquiring.IsCompleted)
         {
@@ -182,13 +188,13 @@ internal sealed partial class ClientSession
         lock (_waitGate)
         {
             _isWaiting = false;
-            if (!_wait.IsCancellationRequested)
+            if (_wait is not { IsCancellationRequested: true } canceled)
             {
                 return false;
             }
 
-            _wait.Dispose();
-            _wait = CancellationTokenSource.CreateLinkedTokenSource(_ending.Token);
+            canceled.Dispose();
+            _wait = null;
             return true;
         }
     }

@@ -17,7 +17,8 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
     private readonly RequestForwarder _forwarder;
     private readonly CancellationTokenSource _ending = new();
     private readonly Lock _waitGate = new();
-    private CancellationTokenSource _wait;
+    private readonly IDisposable _lease;
+    private CancellationTokenSource? _wait;
     private bool _isWaiting;
     private bool _disposed;
     private ServerSession? _server;
@@ -32,17 +33,16 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
     private PostgresError? _farewell;
 
     /// <summary>Creates a session for a client that is logged in.</summary>
-    /// <param name="pool">Where its server connections come from.</param>
+    /// <param name="lease">Where its server connections come from; taken over.</param>
     /// <param name="identity">Who it is.</param>
     /// <param name="reader">Its incoming side, behind the login.</param>
     /// <param name="startup">The settings it asked for at login.</param>
-    public ClientSession(PostgresPool pool, ClientIdentity identity, MessageReader reader, SettingsSnapshot startup)
+    public ClientSession(PoolSet.Lease lease, ClientIdentity identity, MessageReader reader, SettingsSnapshot startup)
     {
-        (Pool, Identity, _reader, _parameters) = (pool, identity, reader, new SessionParameters(startup));
+        (_lease, Pool, Identity, _reader, _parameters) = (lease, lease.Pool, identity, reader, new SessionParameters(startup));
         Output = new ClientOutput(reader.Stream);
-        Activity = new ClientActivity(pool.Time);
+        Activity = new ClientActivity(Pool.Time);
         _forwarder = new RequestForwarder(this, reader);
-        _wait = CancellationTokenSource.CreateLinkedTokenSource(_ending.Token);
     }
 
     /// <summary>Who it is.</summary>
@@ -128,15 +128,17 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
         }
     }
 
-    /// <summary>Gives back what <see cref="RunAsync"/> has left.</summary>
+    /// <summary>Gives back what <see cref="RunAsync"/> has left. Call once.</summary>
     public void Dispose()
     {
         lock (_waitGate)
         {
             _disposed = true;
-            _wait.Dispose();
+            _wait?.Dispose();
             _ending.Dispose();
         }
+
+        _lease.Dispose();
     }
 
     /// <summary>Tells the client that it is in: what the server reports under its settings, and how to cancel.</summary>
@@ -203,7 +205,7 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
         {
             if (_isWaiting)
             {
-                _wait.Cancel();
+                _wait!.Cancel();
                 return Task.CompletedTask;
             }
         }

@@ -35,57 +35,55 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
     /// <param name="cut">Ends it.</param>
     public async Task ServeAsync(DuplexStream stream, ClientSource source, CancellationToken cut)
     {
-        var remote = source.Remote;
-        var configuration = Configuration;
         var reader = new MessageReader(stream);
-        using var deadline = new CancellationTokenSource(configuration.Handshake.LoginTimeout, time);
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cut, deadline.Token);
         try
         {
-            var (startup, cancel) = await new ClientHandshake(configuration.Handshake, source.IsLocal).RunAsync(reader, limit.Token);
-            if (cancel is not null)
+            // What only the login needs is not kept for as long as the client stays.
+            if (await LogInAsync(reader, source, cut) is { } client)
             {
-                await _cancels.CancelAsync(cancel, limit.Token);
+                await ServeAsync(client, cut);
             }
-            else
-            {
-                await ServeAsync(configuration, startup!, source, limit.Token, cut);
-                if (startup!.Database != AdminConsole.Database)
-                {
-                    return;
-                }
-            }
-
-            await CloseAsync(reader);
         }
         catch (HandshakeRefusedException exception)
         {
-            events.ClientRefused(remote, exception.Message);
+            events.ClientRefused(source.Remote, exception.Message);
             await RefuseAsync(reader, exception.Error);
         }
         catch (ServerUnavailableException exception)
         {
-            events.ClientRefused(remote, exception.Message);
+            events.ClientRefused(source.Remote, exception.Message);
             await RefuseAsync(reader, exception.Error with { Severity = "FATAL" });
         }
         catch (Exception exception) when (exception is IOException or OperationCanceledException)
         {
             // Whoever does not speak the protocol, or is too slow, learns nothing.
-            events.ClientRefused(remote, exception is OperationCanceledException ? "the login took too long" : exception.Message);
+            events.ClientRefused(source.Remote, exception is OperationCanceledException ? "the login took too long" : exception.Message);
             await AbortAsync(reader);
         }
     }
 
-    private async Task ServeAsync(
-        PoolerConfiguration configuration, ClientStartup startup, ClientSource source, CancellationToken limit, CancellationToken cut)
+    /// <returns>The client, welcomed; null when all that it wanted is done.</returns>
+    private async Task<ClientSession?> LogInAsync(MessageReader reader, ClientSource source, CancellationToken cut)
     {
-        var request = new ClientRequest(startup.User, startup.Database, startup.ServerName, startup.ClientCertificate, source.Remote);
-        var admission = await FindAsync(configuration.Directory, request, limit);
-        var proof = source.IsTrusted ? LoginProof.None : await _authentication.RunAsync(startup, admission.Credential, limit);
+        var configuration = Configuration;
+        using var deadline = new CancellationTokenSource(configuration.Handshake.LoginTimeout, time);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cut, deadline.Token);
+        var (startup, cancel) = await new ClientHandshake(configuration.Handshake, source.IsLocal).RunAsync(reader, limit.Token);
+        if (cancel is not null)
+        {
+            await _cancels.CancelAsync(cancel, limit.Token);
+            await CloseAsync(reader);
+            return null;
+        }
+
+        var request = new ClientRequest(startup!.User, startup.Database, startup.ServerName, startup.ClientCertificate, source.Remote);
+        var admission = await FindAsync(configuration.Directory, request, limit.Token);
+        var proof = source.IsTrusted ? LoginProof.None : await _authentication.RunAsync(startup, admission.Credential, limit.Token);
         if (startup.Database == AdminConsole.Database)
         {
             await console.ServeAsync(startup, configuration.Administrators, cut);
-            return;
+            await CloseAsync(reader);
+            return null;
         }
 
         if (admission.Refusal is { } refusal)
@@ -93,9 +91,18 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
             throw new HandshakeRefusedException(PostgresError.Fatal(SqlState.InsufficientPrivilege, refusal));
         }
 
-        using var lease = pools.Enter(admission.Pool, admission.Database, startup.User, proof) ?? throw new HandshakeRefusedException(
+        var lease = pools.Enter(admission.Pool, admission.Database, startup.User, proof) ?? throw new HandshakeRefusedException(
             PostgresError.Fatal(SqlState.InvalidCatalogName, $"no pool is configured for database \"{startup.Database}\""));
-        await ServeAsync(startup, lease.Pool, source.Remote, limit, cut);
+        if (startup.Replication is null)
+        {
+            return await WelcomeAsync(startup, lease, source.Remote, limit.Token);
+        }
+
+        using (lease)
+        {
+            await ReplicateAsync(startup, lease.Pool, source.Remote, limit.Token, cut);
+            return null;
+        }
     }
 
     private static async ValueTask<ClientAdmission> FindAsync(IClientDirectory directory, ClientRequest request, CancellationToken cancellationToken)
@@ -110,24 +117,46 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
         }
     }
 
-    private async Task ServeAsync(ClientStartup startup, PostgresPool pool, string remote, CancellationToken limit, CancellationToken cut)
+    private async Task<ClientSession> WelcomeAsync(ClientStartup startup, PoolSet.Lease lease, string remote, CancellationToken limit)
     {
         var (id, key) = _cancels.Reserve(startup.Minor);
-        var identity = new ClientIdentity(id, startup.User, startup.Database, remote);
+        var client = new ClientSession(
+            lease, new ClientIdentity(id, startup.User, startup.Database, remote), startup.Reader, SettingsSnapshot.FromStartup(startup.Settings));
         try
         {
-            if (startup.Replication is not null)
-            {
-                await new ReplicationSession(pool, identity, events, time).RunAsync(startup, key, _cancels, limit, cut);
-                return;
-            }
-
-            var settings = SettingsSnapshot.FromStartup(startup.Settings);
-            using var client = new ClientSession(pool, identity, startup.Reader, settings);
             _cancels.Assign(id, key, client.CancelAsync);
             await client.WelcomeAsync(key, limit);
-            events.ClientConnected(pool.Name, startup.User, remote, id);
-            await pool.ServeAsync(client, cut);
+            events.ClientConnected(lease.Pool.Name, startup.User, remote, id);
+            return client;
+        }
+        catch
+        {
+            _cancels.Release(id);
+            client.Dispose();
+            throw;
+        }
+    }
+
+    private async Task ServeAsync(ClientSession client, CancellationToken cut)
+    {
+        try
+        {
+            await client.Pool.ServeAsync(client, cut);
+        }
+        finally
+        {
+            _cancels.Release(client.Identity.Id);
+            client.Dispose();
+        }
+    }
+
+    private async Task ReplicateAsync(ClientStartup startup, PostgresPool pool, string remote, CancellationToken limit, CancellationToken cut)
+    {
+        var (id, key) = _cancels.Reserve(startup.Minor);
+        try
+        {
+            var identity = new ClientIdentity(id, startup.User, startup.Database, remote);
+            await new ReplicationSession(pool, identity, events, time).RunAsync(startup, key, _cancels, limit, cut);
         }
         finally
         {

@@ -147,6 +147,9 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
         _welcomes[settings] = reported;
     }
 
+    /// <summary>A free connection; null when one has to be waited for.</summary>
+    public ServerSession? TryAcquire(ServerSession? preferred) => _connections.TryAcquire(preferred);
+
     /// <summary>A free connection; waits for one.</summary>
     /// <exception cref="IOException">There is none; <see cref="Explain"/> says it to the client.</exception>
     /// <exception cref="OperationCanceledException">The wait was cancelled.</exception>

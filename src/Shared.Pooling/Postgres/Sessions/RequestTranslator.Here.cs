@@ -83,8 +83,9 @@ internal sealed partial class RequestTranslator
             return false;
         }
 
-        SqlScanner.Scan(new BodyReader(message[MessageReader.HeaderSize..]).CString(), client.StandardConformingStrings, _seen);
-        if (_seen is not { Count: 1, Statements: 1 } || _seen[0] is not { Kind: SqlEffectKind.DiscardAll or SqlEffectKind.DeallocateAll } effect)
+        var seen = _seen ??= new SqlEffects();
+        SqlScanner.Scan(new BodyReader(message[MessageReader.HeaderSize..]).CString(), client.StandardConformingStrings, seen);
+        if (seen is not { Count: 1, Statements: 1 } || seen[0] is not { Kind: SqlEffectKind.DiscardAll or SqlEffectKind.DeallocateAll } effect)
         {
             return false;
         }

@@ -13,8 +13,11 @@ namespace Shared.Pooling.Postgres.Sessions;
 /// <param name="client">Whose requests.</param>
 internal sealed partial class RequestTranslator(ClientSession client)
 {
-    private readonly SqlEffects _seen = new();
-    private readonly Dictionary<string, SqlEffect[]?> _portals = new(StringComparer.Ordinal);
+    // What the last scan on this thread has found: used at once, and of no use to an idle client.
+    [ThreadStatic]
+    private static SqlEffects? _seen;
+
+    private Dictionary<string, SqlEffect[]?>? _portals;
     private SqlEffect[]? _unnamedPortal;
 
     /// <summary>How many bytes of a Bind message hold its two names.</summary>
@@ -96,14 +99,15 @@ internal sealed partial class RequestTranslator(ClientSession client)
     {
         SqlEffect[]? effects = null;
         PostgresError? refusal = null;
+        var seen = _seen ??= new SqlEffects();
         if (message.Length < length)
         {
             server.Pins |= Pins.Unseen;
         }
         else
         {
-            SqlScanner.Scan(new BodyReader(message[MessageReader.HeaderSize..]).CString(), client.StandardConformingStrings, _seen);
-            effects = _seen.Count == 0 ? null : _seen.ToArray();
+            SqlScanner.Scan(new BodyReader(message[MessageReader.HeaderSize..]).CString(), client.StandardConformingStrings, seen);
+            effects = seen.Count == 0 ? null : seen.ToArray();
             refusal = client.Policy.Refusal(effects);
         }
 
@@ -115,7 +119,7 @@ internal sealed partial class RequestTranslator(ClientSession client)
         {
             AskRefused(server, RequestKind.Query, refusal);
         }
-        else if (_seen.Statements == 1 && effects is [{ Kind: SqlEffectKind.Deallocate, Name: { } name }] && FindDeallocated(name) is { } statement)
+        else if (seen.Statements == 1 && effects is [{ Kind: SqlEffectKind.Deallocate, Name: { } name }] && FindDeallocated(name) is { } statement)
         {
             Prepare(server, statement);
             server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Query, Statement = statement, ClientName = name, Effects = effects });
@@ -202,9 +206,9 @@ internal sealed partial class RequestTranslator(ClientSession client)
         {
             _unnamedPortal = statement?.Effects;
         }
-        else if (statement?.Effects is not null || _portals.Count > 0)
+        else if (statement?.Effects is not null || _portals is not null)
         {
-            _portals[ClientStatements.NameOf(portal)] = statement?.Effects;
+            (_portals ??= new(StringComparer.Ordinal))[ClientStatements.NameOf(portal)] = statement?.Effects;
         }
 
         server.Conversation.Ask(new PendingRequest
@@ -390,7 +394,7 @@ internal sealed partial class RequestTranslator(ClientSession client)
 
     private SqlEffect[]? EffectsOf(ReadOnlySpan<byte> portal)
     {
-        var effects = portal.IsEmpty ? _unnamedPortal : _portals.GetValueOrDefault(ClientStatements.NameOf(portal));
+        var effects = portal.IsEmpty ? _unnamedPortal : _portals?.GetValueOrDefault(ClientStatements.NameOf(portal));
         client.EffectsAsked(effects);
         return effects;
     }

@@ -9,7 +9,7 @@ namespace Shared.Pooling.Postgres.Sessions;
 /// <param name="startup">What the client asked for at login: what RESET goes back to.</param>
 internal sealed class SessionParameters(SettingsSnapshot startup)
 {
-    private readonly List<(string Name, State State)> _savepoints = [];
+    private List<(string Name, State State)>? _savepoints;
     private State _committed = new(startup, startup);
     private State _current = new(startup, startup);
 
@@ -46,14 +46,14 @@ internal sealed class SessionParameters(SettingsSnapshot startup)
                 Discard();
                 break;
             case SqlEffectKind.Savepoint when effect.Name is { } name:
-                _savepoints.Add((name, _current));
+                (_savepoints ??= []).Add((name, _current));
                 break;
             case SqlEffectKind.RollbackTo when effect.Name is { } name && Find(name) is >= 0 and var index:
-                _current = _savepoints[index].State;
+                _current = _savepoints![index].State;
                 _savepoints.RemoveRange(index + 1, _savepoints.Count - index - 1);
                 break;
             case SqlEffectKind.Release when effect.Name is { } name && Find(name) is >= 0 and var index:
-                _savepoints.RemoveRange(index, _savepoints.Count - index);
+                _savepoints!.RemoveRange(index, _savepoints.Count - index);
                 break;
             case SqlEffectKind.Commit:
                 TransactionEnded(!rolledBack);
@@ -70,7 +70,7 @@ internal sealed class SessionParameters(SettingsSnapshot startup)
     public void TransactionEnded(bool committed)
     {
         (_committed, _current) = committed ? (_current, _current) : (_committed, _committed);
-        _savepoints.Clear();
+        _savepoints?.Clear();
     }
 
     /// <summary>Back to what was asked at login, as DISCARD ALL does it.</summary>
@@ -80,7 +80,7 @@ internal sealed class SessionParameters(SettingsSnapshot startup)
         TransactionEnded(committed: true);
     }
 
-    private int Find(string name) => _savepoints.FindLastIndex(savepoint => savepoint.Name == name);
+    private int Find(string name) => _savepoints?.FindLastIndex(savepoint => savepoint.Name == name) ?? -1;
 
     /// <param name="Wanted">What the client means to have.</param>
     /// <param name="OnServer">

@@ -5,16 +5,11 @@ namespace Shared.Pooling.Postgres.Statements;
 /// <summary>One client's names for its statements. Not safe for concurrent use.</summary>
 internal sealed class ClientStatements
 {
-    private readonly Dictionary<string, PreparedStatement> _named = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, PreparedStatement>.AlternateLookup<ReadOnlySpan<char>> _lookup;
-
-    public ClientStatements()
-    {
-        _lookup = _named.GetAlternateLookup<ReadOnlySpan<char>>();
-    }
+    // Many clients never name one.
+    private Dictionary<string, PreparedStatement>? _named;
 
     /// <summary>How many have a name.</summary>
-    public int Count => _named.Count;
+    public int Count => _named?.Count ?? 0;
 
     /// <summary>
     /// The definition of the unnamed statement, kept so that a Bind that comes after a Sync finds it on any server connection; null when
@@ -31,23 +26,28 @@ internal sealed class ClientStatements
     public PreparedStatement? Find(ReadOnlySpan<byte> name, out string? known)
     {
         known = null;
-        if (_named.Count == 0 || name.Length > 256)
+        if (_named is null || _named.Count == 0)
         {
-            return _named.Count == 0 ? null : _named.GetValueOrDefault(known = NameOf(name));
+            return null;
+        }
+
+        if (name.Length > 256)
+        {
+            return _named.GetValueOrDefault(known = NameOf(name));
         }
 
         Span<char> text = stackalloc char[256];
         var length = Encoding.Latin1.GetChars(name, text);
-        return _lookup.TryGetValue(text[..length], out known, out var statement) ? statement : null;
+        return _named.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(text[..length], out known, out var statement) ? statement : null;
     }
 
     /// <summary>Gives a statement a name.</summary>
-    public void Set(string name, PreparedStatement statement) => _named[name] = statement;
+    public void Set(string name, PreparedStatement statement) => (_named ??= new(StringComparer.Ordinal))[name] = statement;
 
     /// <summary>Takes a name away; when given, only from that statement.</summary>
     public void Remove(string name, PreparedStatement? statement = null)
     {
-        if (statement is null || _named.GetValueOrDefault(name) == statement)
+        if (_named is not null && (statement is null || _named.GetValueOrDefault(name) == statement))
         {
             _named.Remove(name);
         }
@@ -56,7 +56,7 @@ internal sealed class ClientStatements
     /// <summary>Forgets all, the unnamed one too.</summary>
     public void Clear()
     {
-        _named.Clear();
+        _named?.Clear();
         Unnamed = null;
     }
 
