@@ -78,6 +78,67 @@ public sealed class ConnectionPoolTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Each_wait_has_a_limit_of_its_own_counted_from_its_own_beginning()
+    {
+        var pool = Start(new PoolOptions { Max = 1, WaitTimeout = TimeSpan.FromSeconds(5) });
+        var held = await pool.AcquireAsync(null, Cancelled);
+        var first = pool.AcquireAsync(null, Cancelled).AsTask();
+        _time.Advance(TimeSpan.FromSeconds(3));
+        var second = pool.AcquireAsync(null, Cancelled).AsTask();
+        pool.Return(held);
+        Assert.Same(held, await first);
+        var third = pool.AcquireAsync(null, Cancelled).AsTask();
+
+        _time.Advance(TimeSpan.FromSeconds(3));
+        Assert.False(second.IsCompleted);
+        _time.Advance(TimeSpan.FromSeconds(2));
+        await Assert.ThrowsAsync<PoolTimeoutException>(() => second);
+
+        pool.Options = new PoolOptions { Max = 1, WaitTimeout = TimeSpan.FromSeconds(1) };
+        _time.Advance(TimeSpan.FromMilliseconds(1));
+        await Assert.ThrowsAsync<PoolTimeoutException>(() => third);
+        Assert.Equal(0, pool.Counts.Waiting);
+    }
+
+    [Fact]
+    public async Task Waiting_allocates_nothing_and_goes_on_where_the_connection_is_given_back()
+    {
+        var pool = Start(new PoolOptions { Max = 1 });
+        var held = await pool.AcquireAsync(null, Cancelled);
+        using var cancellation = new CancellationTokenSource();
+        AskAndReturn(1000);
+
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        AskAndReturn(1000);
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+
+        void AskAndReturn(int times)
+        {
+            for (var i = 0; i < times; i++)
+            {
+                var waiting = pool.AcquireAsync(null, cancellation.Token);
+                Assert.False(waiting.IsCompleted);
+                pool.Return(held);
+                Assert.Same(held, waiting.IsCompleted ? waiting.Result : null);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Waiters_that_return_at_once_what_they_get_do_not_exhaust_the_stack()
+    {
+        var pool = Start(new PoolOptions { Max = 1, MaxWaiting = 100_000 });
+        var held = await pool.AcquireAsync(null, Cancelled);
+        var waiting = Enumerable.Range(0, 50_000).Select(_ => UseAsync()).ToArray();
+
+        pool.Return(held);
+
+        await Task.WhenAll(waiting).WaitAsync(TimeSpan.FromMinutes(1), Cancelled);
+
+        async Task UseAsync() => pool.Return(await pool.AcquireAsync(null, Cancelled));
+    }
+
+    [Fact]
     public async Task Too_many_waiters_are_refused_at_once()
     {
         var pool = Start(new PoolOptions { Max = 1, MaxWaiting = 1 });

@@ -63,7 +63,13 @@ internal sealed class ClientActivity(TimeProvider time)
         Enter(transactionStatus == 'I' ? ClientState.Idle : ClientState.IdleInTransaction);
     }
 
-    public void Idle() => Enter(ClientState.Idle);
+    public void Idle()
+    {
+        if (State != ClientState.Idle)
+        {
+            Enter(ClientState.Idle);
+        }
+    }
 
     /// <returns>True once for each time it is active.</returns>
     public bool TryOverdue() => Interlocked.Exchange(ref _overdue, 1) == 0;
