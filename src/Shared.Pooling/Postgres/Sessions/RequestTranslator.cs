@@ -14,8 +14,7 @@ namespace Shared.Pooling.Postgres.Sessions;
 internal sealed partial class RequestTranslator(ClientSession client)
 {
     // What the last scan on this thread has found: used at once, and of no use to an idle client.
-    [ThreadStatic]
-    private static SqlEffects? _seen;
+    [ThreadStatic] private static SqlEffects? _seen;
 
     private Dictionary<string, SqlEffect[]?>? _portals;
     private SqlEffect[]? _unnamedPortal;
