@@ -1,7 +1,5 @@
 using System.Buffers;
 using System.Net.Sockets;
-using System.Runtime.CompilerServices;
-using System.Threading.Tasks.Sources;
 
 namespace Shared.Streams.Sockets;
 
@@ -9,13 +7,14 @@ namespace Shared.Streams.Sockets;
 /// A connected TCP or Unix socket as a stream. End is FIN, abort is RST. A Unix socket has no RST: its abort is a plain close, which
 /// the peer sees as a reset only if it had sent bytes that were not read.
 /// </summary>
-public sealed class SocketStream : DuplexStream
+public sealed partial class SocketStream : DuplexStream
 {
     private static readonly TimeSpan LingerTimeout = TimeSpan.FromSeconds(2);
 
     private readonly Socket _socket;
     private readonly AbortLatch _abort = new();
     private PendingRead? _pendingRead;
+    private PendingWrite? _pendingWrite;
     private int _disposed;
     private volatile bool _readEnded;
     private volatile bool _writesCompleted;
@@ -92,7 +91,7 @@ public sealed class SocketStream : DuplexStream
             return ValueTask.FromException(Broken(exception));
         }
 
-        return buffer.IsEmpty ? ValueTask.CompletedTask : WriteRestAsync(buffer, cancellationToken);
+        return buffer.IsEmpty ? ValueTask.CompletedTask : (_pendingWrite ??= new PendingWrite(this)).SendAsync(buffer, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -169,23 +168,6 @@ public sealed class SocketStream : DuplexStream
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask WriteRestAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
-    {
-        try
-        {
-            while (!buffer.IsEmpty)
-            {
-                var sent = await _socket.SendAsync(buffer, SocketFlags.None, cancellationToken);
-                buffer = buffer[sent..];
-            }
-        }
-        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
-        {
-            throw Broken(exception);
-        }
-    }
-
     private int Received(int count, bool onlyWaited)
     {
         if (count == 0 && !onlyWaited)
@@ -227,57 +209,5 @@ public sealed class SocketStream : DuplexStream
         };
         _abort.TrySet(reason, byPeer, cause);
         return _abort.ToException();
-    }
-
-    /// <summary>
-    /// The read that waits; there is one at most, so one object does for all of them. An async method's would be taken from a small cache
-    /// for each wait, and when thousands wait and many of them go on together, most are made anew.
-    /// </summary>
-    private sealed class PendingRead : IValueTaskSource<int>
-    {
-        private readonly SocketStream _stream;
-        private readonly Action _onReceived;
-        private ManualResetValueTaskSourceCore<int> _result;
-        private ValueTaskAwaiter<int> _receiving;
-        private bool _onlyWaits;
-
-        public PendingRead(SocketStream stream)
-        {
-            _stream = stream;
-            _onReceived = OnReceived;
-        }
-
-        public ValueTask<int> WaitAsync(ValueTask<int> receiving, bool onlyWaits)
-        {
-            _result.Reset();
-            _onlyWaits = onlyWaits;
-            _receiving = receiving.GetAwaiter();
-            var token = _result.Version;
-            _receiving.UnsafeOnCompleted(_onReceived);
-            return new(this, token);
-        }
-
-        public int GetResult(short token) => _result.GetResult(token);
-
-        public ValueTaskSourceStatus GetStatus(short token) => _result.GetStatus(token);
-
-        public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-            _result.OnCompleted(continuation, state, token, flags);
-
-        private void OnReceived()
-        {
-            int count;
-            try
-            {
-                count = _stream.Received(_receiving.GetResult(), _onlyWaits);
-            }
-            catch (Exception exception)
-            {
-                _result.SetException(exception is SocketException or ObjectDisposedException ? _stream.Broken(exception) : exception);
-                return;
-            }
-
-            _result.SetResult(count);
-        }
     }
 }

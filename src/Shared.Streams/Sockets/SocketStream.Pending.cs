@@ -1,0 +1,146 @@
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using System.Threading.Tasks.Sources;
+
+namespace Shared.Streams.Sockets;
+
+/// <content>
+/// What waits for the socket: one read and one write at most, so one object each does for all of them. An async method's would be taken from a
+/// small cache for each wait, and when thousands wait, or who goes on is another thread than who waited, most are made anew.
+/// </content>
+public sealed partial class SocketStream
+{
+    /// <summary>The read that waits.</summary>
+    private sealed class PendingRead : IValueTaskSource<int>
+    {
+        private readonly SocketStream _stream;
+        private readonly Action _onReceived;
+        private ManualResetValueTaskSourceCore<int> _result;
+        private ValueTaskAwaiter<int> _receiving;
+        private bool _onlyWaits;
+
+        public PendingRead(SocketStream stream)
+        {
+            _stream = stream;
+            _onReceived = OnReceived;
+        }
+
+        public ValueTask<int> WaitAsync(ValueTask<int> receiving, bool onlyWaits)
+        {
+            _result.Reset();
+            _onlyWaits = onlyWaits;
+            _receiving = receiving.GetAwaiter();
+            var token = _result.Version;
+            _receiving.UnsafeOnCompleted(_onReceived);
+            return new(this, token);
+        }
+
+        public int GetResult(short token) => _result.GetResult(token);
+
+        public ValueTaskSourceStatus GetStatus(short token) => _result.GetStatus(token);
+
+        public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+            _result.OnCompleted(continuation, state, token, flags);
+
+        private void OnReceived()
+        {
+            int count;
+            try
+            {
+                count = _stream.Received(_receiving.GetResult(), _onlyWaits);
+            }
+            catch (Exception exception)
+            {
+                _result.SetException(exception is SocketException or ObjectDisposedException ? _stream.Broken(exception) : exception);
+                return;
+            }
+
+            _result.SetResult(count);
+        }
+    }
+
+    /// <summary>The write of which the system has not taken everything yet.</summary>
+    private sealed class PendingWrite : IValueTaskSource
+    {
+        private readonly SocketStream _stream;
+        private readonly Action _onSent;
+        private ManualResetValueTaskSourceCore<bool> _result;
+        private ValueTaskAwaiter<int> _sending;
+        private ReadOnlyMemory<byte> _rest;
+        private CancellationToken _cancellationToken;
+
+        public PendingWrite(SocketStream stream)
+        {
+            _stream = stream;
+            _onSent = OnSent;
+        }
+
+        public ValueTask SendAsync(ReadOnlyMemory<byte> rest, CancellationToken cancellationToken)
+        {
+            _result.Reset();
+            (_rest, _cancellationToken) = (rest, cancellationToken);
+            var token = _result.Version;
+            Send();
+            return new(this, token);
+        }
+
+        public void GetResult(short token) => _result.GetResult(token);
+
+        public ValueTaskSourceStatus GetStatus(short token) => _result.GetStatus(token);
+
+        public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+            _result.OnCompleted(continuation, state, token, flags);
+
+        /// <summary>Sends until the socket makes wait, or everything is sent.</summary>
+        private void Send()
+        {
+            try
+            {
+                while (!_rest.IsEmpty)
+                {
+                    if (!IsSent(_stream._socket.SendAsync(_rest, SocketFlags.None, _cancellationToken)))
+                    {
+                        _sending.UnsafeOnCompleted(_onSent);
+                        return;
+                    }
+
+                    _rest = _rest[_sending.GetResult()..];
+                }
+            }
+            catch (Exception exception)
+            {
+                Fail(exception);
+                return;
+            }
+
+            _result.SetResult(true);
+        }
+
+        private bool IsSent(ValueTask<int> sending)
+        {
+            _sending = sending.GetAwaiter();
+            return _sending.IsCompleted;
+        }
+
+        private void OnSent()
+        {
+            try
+            {
+                _rest = _rest[_sending.GetResult()..];
+            }
+            catch (Exception exception)
+            {
+                Fail(exception);
+                return;
+            }
+
+            Send();
+        }
+
+        private void Fail(Exception exception)
+        {
+            _rest = default;
+            _result.SetException(exception is SocketException or ObjectDisposedException ? _stream.Broken(exception) : exception);
+        }
+    }
+}
