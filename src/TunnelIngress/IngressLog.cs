@@ -51,6 +51,9 @@ internal static partial class IngressLog
     [LoggerMessage(1517, LogLevel.Debug, "A carrier of an application to {Hostname} from {From} was lost: {Reason}", EventName = "ApplicationCarrierLost")]
     public static partial void ApplicationCarrierLost(this ILogger logger, string hostname, string from, string reason);
 
+    [LoggerMessage(1518, LogLevel.Error, "Access could not be withdrawn everywhere; it is tried again in a second", EventName = "WithdrawalFailed")]
+    public static partial void WithdrawalFailed(this ILogger logger, Exception exception);
+
     [LoggerMessage(1520, LogLevel.Information, "Stream {StreamId} opened: tunnel {Tunnel}, service {Service}, token {Token}, from {From}, connector {Connector}, in {OpenMs} ms", EventName = "StreamOpened")]
     public static partial void StreamOpened(
         this ILogger logger, string streamId, string tunnel, string service, string token, string from, string connector, double openMs);

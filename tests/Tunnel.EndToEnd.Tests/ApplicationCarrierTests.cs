@@ -62,6 +62,8 @@ public sealed class ApplicationCarrierTests(ClusterFixture fixture) : IAsyncLife
     {
         var address = await ForwardAsync("db");
         await using var client = await DatabaseClient.ConnectAsync(address);
+        await using var second = await DatabaseClient.ConnectAsync(address);
+        await using var third = await DatabaseClient.ConnectAsync(address);
         var (id, _) = await CarrierClient.ReadTokenAsync(_cluster.ApplicationToken);
 
         await _cluster.AdminAsync("token", "rotate", id, "--overlap", "0s", "--output", _cluster.ApplicationToken);
@@ -74,6 +76,8 @@ public sealed class ApplicationCarrierTests(ClusterFixture fixture) : IAsyncLife
 
         // What was open before stays.
         await DatabaseClient.AssertAnswersAsync(client);
+        await DatabaseClient.AssertAnswersAsync(second);
+        await DatabaseClient.AssertAnswersAsync(third);
     }
 
     [Fact]

@@ -13,6 +13,7 @@ internal sealed class TunnelCarriers : IAsyncDisposable
     private const int Most = 2;
 
     private static readonly TimeSpan IdleTimeout = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan PauseAfterFailure = TimeSpan.FromSeconds(5);
 
     private readonly Uri _hostname;
     private readonly WebSocketDialerOptions _options;
@@ -23,6 +24,7 @@ internal sealed class TunnelCarriers : IAsyncDisposable
     private readonly ITimer _idle;
     private Task<Multiplexer?>? _dialing;
     private long _lastUse;
+    private long _failedAt;
 
     /// <param name="hostname">The tunnel hostname, as a wss URI.</param>
     /// <param name="options">How to reach the ingress.</param>
@@ -44,10 +46,10 @@ internal sealed class TunnelCarriers : IAsyncDisposable
         {
             ObjectDisposedException.ThrowIf(_closed.IsCancellationRequested, this);
             _lastUse = _options.Time.GetTimestamp();
-            var best = Best();
-            if (best is not { StreamCount: 0 } && _carriers.Count < Most)
+            var best = Best(out var usable);
+            if (best is null || (best.StreamCount > 0 && usable < Most && !HasJustFailed))
             {
-                _dialing ??= DialAsync();
+                _dialing ??= Observed(DialAsync());
             }
 
             if (best is not null)
@@ -88,12 +90,31 @@ internal sealed class TunnelCarriers : IAsyncDisposable
         _closed.Dispose();
     }
 
-    private Multiplexer? Best()
+    /// <summary>Nobody may be waiting for a second carrier, and then its failure is nobody's.</summary>
+    private static Task<Multiplexer?> Observed(Task<Multiplexer?> dialing)
+    {
+        _ = dialing.ContinueWith(
+            static failed => failed.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        return dialing;
+    }
+
+    /// <summary>Holds up the second carrier only.</summary>
+    private bool HasJustFailed => Volatile.Read(ref _failedAt) is var failedAt and not 0 && _options.Time.GetElapsedTime(failedAt) < PauseAfterFailure;
+
+    /// <summary>The carrier with the fewest streams of those that take more.</summary>
+    private Multiplexer? Best(out int usable)
     {
         Multiplexer? best = null;
+        usable = 0;
         foreach (var carrier in _carriers.Keys)
         {
-            if (carrier.TakesStreams && (best is null || carrier.StreamCount < best.StreamCount))
+            if (!carrier.TakesStreams)
+            {
+                continue;
+            }
+
+            usable++;
+            if (best is null || carrier.StreamCount < best.StreamCount)
             {
                 best = carrier;
             }
@@ -110,18 +131,12 @@ internal sealed class TunnelCarriers : IAsyncDisposable
         {
             var stream = await _dialer.TryDialAsync(
                 _hostname, token => new AccessHostname(token.ClientId, token.ClientSecret, _hostname.IdnHost), _closed.Token);
-            if (stream is null)
-            {
-                return null;
-            }
-
-            var carrier = new Multiplexer(stream, _options.Time);
-            lock (_gate)
-            {
-                _carriers.Add(carrier, CarryAsync(carrier));
-            }
-
-            return carrier;
+            return stream is null ? null : await AddAsync(stream);
+        }
+        catch
+        {
+            Volatile.Write(ref _failedAt, Math.Max(1, _options.Time.GetTimestamp()));
+            throw;
         }
         finally
         {
@@ -130,6 +145,22 @@ internal sealed class TunnelCarriers : IAsyncDisposable
                 _dialing = null;
             }
         }
+    }
+
+    private async ValueTask<Multiplexer> AddAsync(DuplexStream stream)
+    {
+        var carrier = new Multiplexer(stream, _options.Time);
+        lock (_gate)
+        {
+            if (!_closed.IsCancellationRequested)
+            {
+                _carriers.Add(carrier, CarryAsync(carrier));
+                return carrier;
+            }
+        }
+
+        await stream.DisposeAsync();
+        throw new OperationCanceledException(_closed.Token);
     }
 
     private async Task CarryAsync(Multiplexer carrier)

@@ -45,7 +45,7 @@ public sealed class TunnelDialer : IDialer, IAsyncDisposable
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, deadline.Token);
         try
         {
-            return await OpenOnCarrierAsync(early, limit.Token) ?? await OpenWebSocketAsync(limit.Token);
+            return await OpenOnCarrierAsync(early, limit.Token) ?? await OpenWebSocketAsync(early, limit.Token);
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
@@ -98,11 +98,11 @@ public sealed class TunnelDialer : IDialer, IAsyncDisposable
             }
             catch (IOException exception) when (exception is not DialException)
             {
-                // The target may have seen what was sent early; doing that twice is not ours to decide.
-                if (!mayRepeat || (early is { Sent.IsEmpty: false } && exception is not StreamNotTakenException))
+                // The target may have seen what was sent early; doing that twice is not ours to decide. Without a carrier nothing was sent.
+                var isNothingSent = carrier is null || exception is StreamNotTakenException || early is not { Sent.IsEmpty: false };
+                if (!mayRepeat || !isNothingSent)
                 {
-                    throw new DialException(
-                        Hop.Ingress, "lost", $"The connection to {_uri.Authority} broke while the stream was opened: {exception.Message}.", exception);
+                    throw Lost(exception);
                 }
             }
         }
@@ -111,15 +111,42 @@ public sealed class TunnelDialer : IDialer, IAsyncDisposable
     /// <summary>Nothing has happened: the secret has been rotated since the carrier was opened, or its ingress drains: a new one may fare better.</summary>
     private static bool IsOfCarrier(Refused refused) => refused is { Hop: "ingress", Code: "token-refused" or "draining" };
 
-    private async ValueTask<TunnelStream> OpenWebSocketAsync(CancellationToken cancellationToken)
+    private async ValueTask<TunnelStream> OpenWebSocketAsync(EarlyData? early, CancellationToken cancellationToken)
     {
         var (webSocket, headers) = await _webSockets.DialAsync(_uri, ProtocolHeaders, pings: false, cancellationToken);
         DuplexStream stream = headers.ContainsKey(TunnelProtocol.VersionHeader)
             ? new ChannelStream(webSocket)
             : new RawWebSocketStream(webSocket, RawCloseTimeout, _options.Time);
         var id = headers.TryGetValue(TunnelProtocol.StreamHeader, out var values) ? ProtocolCodec.OneLine(values.FirstOrDefault()) : "";
+        if (early is { Sent.IsEmpty: false })
+        {
+            await RepeatAsync(early, stream, cancellationToken);
+        }
+
         return new TunnelStream(stream, id);
     }
+
+    /// <summary>What the application has said to a carrier that did not take its stream.</summary>
+    private async ValueTask RepeatAsync(EarlyData early, DuplexStream stream, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await stream.WriteAsync(early.Sent, cancellationToken);
+        }
+        catch (StreamAbortedException exception)
+        {
+            await stream.DisposeAsync();
+            throw Lost(exception);
+        }
+        catch
+        {
+            await stream.DisposeAsync();
+            throw;
+        }
+    }
+
+    private DialException Lost(IOException exception) => new(
+        Hop.Ingress, "lost", $"The connection to {_uri.Authority} broke while the stream was opened: {exception.Message}.", exception);
 }
 
 /// <summary>A stream through a tunnel.</summary>

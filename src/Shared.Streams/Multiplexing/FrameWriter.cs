@@ -44,12 +44,30 @@ internal sealed class FrameWriter(DuplexStream carrier)
         {
             if (_count >= MaxBatch && !_closed)
             {
-                _waiting.Enqueue(room);
+                // Once each: whoever is woken for another reason comes here again.
+                if (!room.IsQueued)
+                {
+                    room.IsQueued = true;
+                    _waiting.Enqueue(room);
+                }
+
                 return false;
             }
 
             Add(new FrameHeader(stream, FrameType.Data, payload.Length), payload);
             return true;
+        }
+    }
+
+    /// <summary>False when the peer takes nothing, and a message about a stream would be refused.</summary>
+    public bool TakesMessages
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _count <= MaxBacklog;
+            }
         }
     }
 
@@ -230,6 +248,7 @@ internal sealed class FrameWriter(DuplexStream carrier)
     {
         while (_waiting.TryDequeue(out var waiter))
         {
+            waiter.IsQueued = false;
             waiter.Set();
         }
     }

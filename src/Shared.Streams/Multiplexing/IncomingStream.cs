@@ -14,6 +14,10 @@ public sealed class IncomingStream(MultiplexedStream stream, Multiplexer multipl
     /// <summary>What the peer has sent after its request can be read before the answer.</summary>
     public MultiplexedStream Stream => stream;
 
+    /// <summary>Calls back when the peer aborts the stream, within the carrier's receiving loop: what is called must not block.</summary>
+    public void OnAborted(Action<object> callback, object state) => _ = stream.Answer.ContinueWith(
+        (_, given) => callback(given!), state, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+
     /// <summary>Says that the target is connected, and how the stream is called.</summary>
     public void Accept(string id) => multiplexer.Send(stream.Id, ProtocolCodec.Encode(new Opened(id)));
 

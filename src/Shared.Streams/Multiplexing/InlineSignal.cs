@@ -19,6 +19,9 @@ internal sealed class InlineSignal(bool inline) : IValueTaskSource
     private ManualResetValueTaskSourceCore<bool> _core = new() { RunContinuationsAsynchronously = !inline };
     private int _state;
 
+    /// <summary>Whether the one queue that it may be in has it; under that queue's lock.</summary>
+    public bool IsQueued { get; set; }
+
     /// <summary>Completes with the next signal, or at once when there was one.</summary>
     public ValueTask WaitAsync()
     {
@@ -28,7 +31,8 @@ internal sealed class InlineSignal(bool inline) : IValueTaskSource
             case Idle:
                 return new ValueTask(this, _core.Version);
             case Pending:
-                Volatile.Write(ref _state, Idle);
+                // A full fence: what the waiter looks at next must not have been read before this.
+                Interlocked.Exchange(ref _state, Idle);
                 return ValueTask.CompletedTask;
             default:
                 throw new InvalidOperationException("Somebody waits already.");

@@ -126,6 +126,7 @@ public sealed partial class MultiplexedStream : IValueTaskSource<int>
         else
         {
             _multiplexer.Forget(this);
+            FailAnswer(new StreamAbortedException(reason, byPeer: true));
             _mayWrite.Set();
         }
     }
@@ -169,9 +170,12 @@ public sealed partial class MultiplexedStream : IValueTaskSource<int>
     private async ValueTask<int> ReadCancellableAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
+
+        // The reader comes first, so that a cancellation finds it.
+        var reading = Read(buffer);
         using var cancellation = cancellationToken.UnsafeRegister(
             static (state, token) => ((MultiplexedStream)state!).FailReader(new OperationCanceledException(token)), this);
-        return await Read(buffer);
+        return await reading;
     }
 
     /// <summary>Takes bytes, or the end or the reset after them. Under the lock.</summary>

@@ -124,15 +124,15 @@ public sealed partial class MultiplexedStream : DuplexStream
     }
 
     /// <summary>The peer takes so many bytes more.</summary>
-    /// <exception cref="ProtocolException">More than it could ever need.</exception>
+    /// <exception cref="ProtocolException">None, or more than it could ever need.</exception>
     internal void OnCredit(uint credit)
     {
         lock (_gate)
         {
             _credit += credit;
-            if (_credit > int.MaxValue)
+            if (credit == 0 || _credit > int.MaxValue)
             {
-                throw new ProtocolException($"credit for {_credit} bytes on one stream");
+                throw new ProtocolException($"credit of {credit} bytes, {_credit} in all, on one stream");
             }
         }
 
@@ -158,7 +158,7 @@ public sealed partial class MultiplexedStream : DuplexStream
     internal void OnNotTaken()
     {
         var reason = new StreamAbort(AbortCode.Shutdown, "the carrier drains");
-        _answer.TrySetException(new StreamNotTakenException());
+        FailAnswer(new StreamNotTakenException());
         OnLost(reason, null);
     }
 
@@ -195,10 +195,19 @@ public sealed partial class MultiplexedStream : DuplexStream
     private void OnAborted()
     {
         _multiplexer.Forget(this);
-        _answer.TrySetException(_abort.ToException());
+        FailAnswer(_abort.ToException());
         _mayWrite.Set();
         DropReceived();
         FailReader(_abort.ToException());
+    }
+
+    private void FailAnswer(IOException exception)
+    {
+        if (_answer.TrySetException(exception))
+        {
+            // At the accepting end nobody waits for it: it counts as seen.
+            _ = _answer.Task.Exception;
+        }
     }
 
     private void ThrowIfGone()

@@ -35,9 +35,11 @@ public sealed partial class Multiplexer
     /// <param name="accept">
     /// Takes a stream that the peer asks for, and must not block: the carrier's other streams wait. Null at the end that opens streams.
     /// </param>
-    public Multiplexer(DuplexStream carrier, TimeProvider time, Action<IncomingStream>? accept = null)
+    /// <param name="windows">What the windows of its streams may grow by; null for a budget of its own.</param>
+    public Multiplexer(DuplexStream carrier, TimeProvider time, Action<IncomingStream>? accept = null, WindowBudget? windows = null)
     {
         (_carrier, _time, _accept) = (carrier, time, accept);
+        Windows = windows ?? new WindowBudget();
         Writer = new FrameWriter(carrier);
         _lastReceived = time.GetTimestamp();
     }
@@ -51,12 +53,12 @@ public sealed partial class Multiplexer
     internal FrameWriter Writer { get; }
 
     /// <summary>What the windows of all streams share for their growth.</summary>
-    internal WindowBudget Windows { get; } = new();
+    internal WindowBudget Windows { get; }
 
     /// <summary>
     /// Opens a stream without waiting: it may be written to at once, <see cref="MultiplexedStream.Answer"/> tells whether it was taken.
     /// </summary>
-    /// <exception cref="IOException">The carrier is lost or full.</exception>
+    /// <exception cref="StreamNotTakenException">The carrier is lost, drains or is full: nothing of the stream has happened.</exception>
     public MultiplexedStream Open(Open open)
     {
         var message = ProtocolCodec.Encode(open);
@@ -65,14 +67,9 @@ public sealed partial class Multiplexer
         // Numbers must be on the wire in their order.
         lock (_opening)
         {
-            if (_lost is { } reason)
+            if (_lost is not null || !TakesStreams || !Writer.TakesMessages)
             {
-                throw new StreamAbortedException(reason, byPeer: true);
-            }
-
-            if (!TakesStreams)
-            {
-                throw new IOException("the carrier takes no more streams");
+                throw new StreamNotTakenException();
             }
 
             stream = new MultiplexedStream(this, ++_lastId, _time);
@@ -88,8 +85,8 @@ public sealed partial class Multiplexer
     /// <param name="open">What is asked for.</param>
     /// <param name="early">What the application says meanwhile, which is passed on; null when it is not to be listened to yet.</param>
     /// <param name="cancellationToken">Ends the wait and the stream.</param>
-    /// <exception cref="StreamNotTakenException">The peer drains the carrier, and has not seen the stream.</exception>
-    /// <exception cref="IOException">The carrier is lost or full.</exception>
+    /// <exception cref="StreamNotTakenException">The carrier is lost, drains or is full: nothing of the stream has happened.</exception>
+    /// <exception cref="IOException">The carrier was lost, or the stream aborted, before the answer.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public async Task<(MultiplexedStream Stream, ChannelMessage Answer)> OpenAsync(Open open, EarlyData? early, CancellationToken cancellationToken)
     {
@@ -153,24 +150,25 @@ public sealed partial class Multiplexer
     /// </summary>
     public void Drain()
     {
-        lock (_opening)
+        try
         {
-            if (_accept is not null && !_draining && _lost is null)
+            lock (_opening)
             {
-                Writer.WriteDrain(_lastId);
+                if (_accept is not null && !_draining && _lost is null)
+                {
+                    Writer.WriteDrain(_lastId);
+                }
+
+                _draining = true;
             }
-
-            _draining = true;
         }
-
-        if (_accept is null)
+        catch (IOException exception)
         {
-            EndWhenDrained();
+            Abort(new StreamAbort(AbortCode.Timeout, exception.Message));
         }
-        else
-        {
-            Writer.Flush();
-        }
+
+        Writer.Flush();
+        EndWhenDrained();
     }
 
     /// <summary>Cuts the carrier and with it all of its streams.</summary>

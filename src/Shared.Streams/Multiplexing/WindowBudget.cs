@@ -1,10 +1,10 @@
 namespace Shared.Streams.Multiplexing;
 
 /// <summary>
-/// How much the windows of one carrier's streams may grow beyond what each begins with: the bound of what streams can pile up whose readers were
-/// quick once and then stopped. All members may be called concurrently.
+/// How much the windows of a carrier's streams, or of several carriers', may grow beyond what each begins with: the bound of what streams can
+/// pile up whose readers were quick once and then stopped. All members may be called concurrently.
 /// </summary>
-internal sealed class WindowBudget
+public sealed class WindowBudget
 {
     /// <summary>In bytes: eight streams at the largest window, or two hundred at a megabyte.</summary>
     public const int Size = 128 * 1024 * 1024;

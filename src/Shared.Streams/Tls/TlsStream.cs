@@ -80,7 +80,14 @@ public sealed class TlsStream : DuplexStream
             // As long as the next record is here as a whole, it is to be had without waiting.
             while (count > 0 && buffer.Length - count >= MaxPlaintext && _transport.Buffer.Ahead >= TransportBuffer.LargestRecord)
             {
-                count += await _tls.ReadAsync(buffer[count..], cancellationToken);
+                var more = await _tls.ReadAsync(buffer[count..], cancellationToken);
+                if (more == 0)
+                {
+                    // After a close_notify nothing is read any more, whatever has come behind it. The next read says so.
+                    break;
+                }
+
+                count += more;
             }
         }
         catch (Exception exception) when (IsFailure(exception))
@@ -134,6 +141,12 @@ public sealed class TlsStream : DuplexStream
             _transport.Buffer.BeginGathering();
             await _tls.WriteAsync(buffer, cancellationToken);
             await _transport.Buffer.FlushAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            // Nobody knows how much of it is on its way, so nothing may follow.
+            Abort(StreamAbort.Dropped);
+            throw;
         }
         catch (Exception exception) when (IsFailure(exception))
         {

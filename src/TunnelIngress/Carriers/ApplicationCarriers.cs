@@ -6,6 +6,7 @@ using Shared.Streams.Multiplexing;
 using Shared.Streams.Protocol;
 using TunnelIngress.Access;
 using TunnelIngress.Applications;
+using TunnelIngress.Configuration;
 using TunnelIngress.Metrics;
 using TunnelIngress.State;
 using TunnelIngress.Streams;
@@ -19,18 +20,24 @@ namespace TunnelIngress.Carriers;
 /// </summary>
 internal sealed class ApplicationCarriers
 {
+    /// <summary>An application that is told to end its carrier and has no stream on it any more has done so by then.</summary>
+    private static readonly TimeSpan DrainTimeout = TimeSpan.FromSeconds(5);
+
     private readonly AccessCheck _access;
     private readonly StateWatcher _state;
     private readonly StreamService _streams;
     private readonly StreamGate _gate;
+    private readonly LimitOptions _limits;
     private readonly TimeProvider _time;
     private readonly ILogger<ApplicationCarriers> _logger;
-    private readonly ConcurrentDictionary<Carrier, byte> _carriers = new();
+    private readonly ConcurrentDictionary<ApplicationCarrier, byte> _carriers = new();
+    private readonly ConcurrentDictionary<string, WindowBudget> _windows = new(StringComparer.Ordinal);
 
     public ApplicationCarriers(
-        AccessCheck access, StateWatcher state, StreamService streams, StreamGate gate, IngressMetrics metrics, TimeProvider time, ILogger<ApplicationCarriers> logger)
+        AccessCheck access, StateWatcher state, StreamService streams, StreamGate gate, LimitOptions limits, IngressMetrics metrics, TimeProvider time,
+        ILogger<ApplicationCarriers> logger)
     {
-        (_access, _state, _streams, _gate, _time, _logger) = (access, state, streams, gate, time, logger);
+        (_access, _state, _streams, _gate, _limits, _time, _logger) = (access, state, streams, gate, limits, time, logger);
         metrics.ObserveApplicationCarriers(() => _carriers.Count);
     }
 
@@ -39,25 +46,32 @@ internal sealed class ApplicationCarriers
     {
         if (_gate.IsDraining)
         {
-            return new Admission(null, new JoinRefused("draining", "The ingress is shutting down; try again, another one will answer."));
+            return Refuse("draining", "The ingress is shutting down; try again, another one will answer.");
         }
 
-        if (_state.Current.FindByHostname(hello.Hostname) is null)
+        switch (_state.Current.FindByHostname(hello.Hostname))
         {
-            return new Admission(null, new JoinRefused("unknown-hostname", "No service has this hostname."));
+            case null:
+                return Refuse("unknown-hostname", "No service has this hostname.");
+            case { Web: not null }:
+                // What its target gets of a request is ours to write.
+                return Refuse("speaks-http", "This hostname is an HTTP service; send it requests instead of bytes.");
+            default:
+                break;
         }
 
-        if (_state.Current.FindByHostname(hello.Hostname) is { Web: not null })
+        var carrier = new ApplicationCarrier(hello.Hostname, hello.ClientId, AccessGate.Hash(hello.ClientSecret), remote?.ToString() ?? "?");
+        if (FindService(carrier, out var reason) is null)
         {
-            // What its target gets of a request is ours to write.
-            return new Admission(null, new JoinRefused("speaks-http", "This hostname is an HTTP service; send it requests instead of bytes."));
+            return Admission.Denied(_access.CountRefusal(
+                remote?.Address, carrier.From, carrier.ClientId, carrier.Hostname, TunnelProtocol.CarrierApplicationProtocol, reason));
         }
 
-        var carrier = new Carrier(hello.Hostname, hello.ClientId, AccessGate.Hash(hello.ClientSecret), remote?.ToString() ?? "?");
-        return FindService(carrier, out var reason) is null
-            ? Admission.Denied(_access.CountRefusal(
-                remote?.Address, carrier.From, carrier.ClientId, carrier.Hostname, TunnelProtocol.CarrierApplicationProtocol, reason))
-            : new Admission(() => RunAsync(carrier, stream), null);
+        return _carriers.Keys.Count(other => other.ClientId == carrier.ClientId) < _limits.MaxCarriersPerToken
+            ? new Admission(() => RunAsync(carrier, stream), null)
+            : Refuse("limited", $"This token has its limit of {_limits.MaxCarriersPerToken} carriers.");
+
+        static Admission Refuse(string code, string message) => new(null, new JoinRefused(code, message));
     }
 
     /// <summary>Opens nothing more; each carrier ends after its last stream.</summary>
@@ -74,15 +88,20 @@ internal sealed class ApplicationCarriers
     {
         foreach (var carrier in _carriers.Keys)
         {
-            if (FindService(carrier, out _) is null)
+            if (FindService(carrier, out _) is null && carrier.Multiplexer is { } multiplexer)
             {
-                carrier.Multiplexer?.Drain();
+                multiplexer.Drain();
+                carrier.WithdrawnAt ??= _time.GetTimestamp();
+                if (multiplexer.StreamCount == 0 && _time.GetElapsedTime(carrier.WithdrawnAt.Value) > DrainTimeout)
+                {
+                    multiplexer.Abort(new StreamAbort(AbortCode.Revoked, "access was withdrawn"));
+                }
             }
         }
     }
 
     /// <summary>The service that a carrier's streams go to, or null and why it gets none.</summary>
-    private Service? FindService(Carrier carrier, out string reason)
+    private Service? FindService(ApplicationCarrier carrier, out string reason)
     {
         var service = _state.Current.FindByHostname(carrier.Hostname);
         var token = _access.Find(carrier.ClientId, carrier.SecretHash, out var denial);
@@ -96,9 +115,11 @@ internal sealed class ApplicationCarriers
         return service is { Web: null } && token?.Scope.MayAccess(service.Name) == true ? service : null;
     }
 
-    private async Task RunAsync(Carrier carrier, DuplexStream stream)
+    private async Task RunAsync(ApplicationCarrier carrier, DuplexStream stream)
     {
-        carrier.Multiplexer = new Multiplexer(stream, _time, incoming => _ = ServeAsync(carrier, incoming));
+        // However many carriers a token has, their streams share one budget.
+        var windows = _windows.GetOrAdd(carrier.ClientId, static _ => new WindowBudget());
+        carrier.Multiplexer = new Multiplexer(stream, _time, incoming => _ = ServeAsync(carrier, incoming), windows);
         _carriers.TryAdd(carrier, 0);
         try
         {
@@ -114,16 +135,24 @@ internal sealed class ApplicationCarriers
         }
     }
 
-    private async Task ServeAsync(Carrier carrier, IncomingStream incoming)
+    private async Task ServeAsync(ApplicationCarrier carrier, IncomingStream incoming)
     {
         try
         {
             using var early = new EarlyData(incoming.Stream);
+
+            // Not disposed of: it holds nothing, and the application may leave at any time.
+            var left = new CancellationTokenSource();
+            incoming.OnAborted(static state => ((CancellationTokenSource)state).Cancel(), left);
             OpenedStream opened;
             try
             {
                 opened = await _streams.OpenAsync(
-                    Admitted(carrier, incoming), new StreamCaller(carrier.ClientId, carrier.From), early, CancellationToken.None);
+                    Admitted(carrier, incoming), new StreamCaller(carrier.ClientId, carrier.From), early, left.Token);
+            }
+            catch (OperationCanceledException) when (left.IsCancellationRequested)
+            {
+                return;
             }
             catch (DialException exception)
             {
@@ -143,7 +172,7 @@ internal sealed class ApplicationCarriers
     }
 
     /// <exception cref="DialException">Access has been withdrawn since the carrier was opened.</exception>
-    private Service Admitted(Carrier carrier, IncomingStream incoming)
+    private Service Admitted(ApplicationCarrier carrier, IncomingStream incoming)
     {
         if (!string.Equals(incoming.Open.Service, carrier.Hostname, StringComparison.OrdinalIgnoreCase))
         {
@@ -152,18 +181,5 @@ internal sealed class ApplicationCarriers
 
         return FindService(carrier, out _)
             ?? throw new DialException(Hop.Ingress, "token-refused", "The service token is not accepted here any more: it has expired, or was revoked or rotated.");
-    }
-
-    private sealed class Carrier(string hostname, string clientId, byte[] secretHash, string from)
-    {
-        public string Hostname => hostname;
-
-        public string ClientId => clientId;
-
-        public byte[] SecretHash => secretHash;
-
-        public string From => from;
-
-        public Multiplexer? Multiplexer { get; set; }
     }
 }

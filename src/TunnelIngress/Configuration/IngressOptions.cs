@@ -93,6 +93,9 @@ internal sealed class LimitOptions
     /// <summary>The most streams at once of one application token.</summary>
     public int MaxStreamsPerToken { get; set; } = 10_000;
 
+    /// <summary>The most carriers of applications with one token; each forwarder or pooler keeps up to two for a hostname.</summary>
+    public int MaxCarriersPerToken { get; set; } = 500;
+
     /// <summary>The most connectors at once.</summary>
     public int MaxConnectors { get; set; } = 5_000;
 

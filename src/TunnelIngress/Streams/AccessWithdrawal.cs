@@ -43,6 +43,19 @@ internal sealed class AccessWithdrawal(
 
     private void Enforce()
     {
+        try
+        {
+            EnforceNow();
+        }
+        catch (Exception exception)
+        {
+            // Whatever one of them did, the others must not be let off, now or at the next look.
+            logger.WithdrawalFailed(exception);
+        }
+    }
+
+    private void EnforceNow()
+    {
         var snapshot = state.Current;
         var now = time.GetUtcNow();
         var withdrawn = connectors.All.Where(session => !MayConnect(snapshot, session, now)).ToArray();

@@ -1,5 +1,6 @@
 using Shared.Streams;
 using Shared.Streams.Dialing;
+using Shared.Streams.Multiplexing;
 using Shared.Streams.Protocol;
 using TunnelIngress.Connectors;
 
@@ -89,7 +90,7 @@ internal sealed class StreamBroker(ConnectorRegistry registry, TimeProvider time
             channel.Release();
             throw;
         }
-        catch (IOException exception) when (early is { Sent.IsEmpty: false })
+        catch (IOException exception) when (early is { Sent.IsEmpty: false } && exception is not StreamNotTakenException)
         {
             channel.Release();
             throw new DialException(

@@ -15,7 +15,7 @@ public sealed class HostilePeerTests
 
     public static TheoryData<string> BadAtAcceptor => new(
         "unknown type", "type zero", "data without bytes", "data over the limit", "data of the carrier", "data of no stream", "credit of no stream",
-        "credit too short", "ping of a stream", "ping too long", "message over the limit", "message of no stream", "garbage for a message",
+        "credit too short", "credit of nothing", "ping of a stream", "ping too long", "message over the limit", "message of no stream", "garbage for a message",
         "open again", "open backwards", "opened", "refused", "late handshake", "data beyond the credit", "data after the end", "second end",
         "too much credit", "drain", "drain with a body", "ends within a header", "ends within a message");
 
@@ -70,7 +70,7 @@ public sealed class HostilePeerTests
 
         await Assert.ThrowsAsync<ProtocolException>(() => running.WaitAsync(Patience, Cancelled));
         await Assert.ThrowsAsync<StreamAbortedException>(() => ReadToEndAsync(stream).WaitAsync(Patience, Cancelled));
-        await Assert.ThrowsAsync<StreamAbortedException>(() => Task.FromResult(multiplexer.Open(new Open("id", "service"))));
+        await Assert.ThrowsAsync<StreamNotTakenException>(() => Task.FromResult(multiplexer.Open(new Open("id", "service"))));
         await swallowing.WaitAsync(Patience, Cancelled);
         await peer.DisposeAsync();
     }
@@ -131,6 +131,7 @@ public sealed class HostilePeerTests
             case "data of no stream": await SendAsync(peer, Frame(3, FrameType.Data, [1])); break;
             case "credit of no stream": await SendAsync(peer, Frame(3, FrameType.Credit, [0, 0, 0, 1])); break;
             case "credit too short": await SendAsync(peer, Frame(2, FrameType.Credit, [0, 0, 1])); break;
+            case "credit of nothing": await SendAsync(peer, Frame(2, FrameType.Credit, [0, 0, 0, 0])); break;
             case "ping of a stream": await SendAsync(peer, Frame(2, FrameType.Ping, new byte[8])); break;
             case "ping too long": await SendAsync(peer, Frame(0, FrameType.Ping, new byte[9])); break;
             case "message over the limit": await SendAsync(peer, Frame(2, FrameType.Message, new byte[TunnelProtocol.MaxChannelMessage + 1])); break;

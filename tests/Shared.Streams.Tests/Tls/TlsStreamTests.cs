@@ -47,6 +47,34 @@ public sealed class TlsStreamTests
     }
 
     [Fact]
+    public async Task Whatever_comes_behind_a_close_notify_is_not_read_and_holds_nobody_up()
+    {
+        var (client, server, _, underServer) = await ConnectAsync();
+        await using var __ = client;
+        await using var ___ = server;
+        var sent = RandomNumberGenerator.GetBytes(512 * 1024);
+        var sending = Task.Run(async () =>
+        {
+            await server.WriteAsync(sent, Cancelled);
+            await server.Session.ShutdownAsync();
+            await underServer.WriteAsync(new byte[256 * 1024], Cancelled);
+            await underServer.CompleteWritesAsync(Cancelled);
+        }, Cancelled);
+
+        // With a large buffer several records are taken at once, and what is behind them is here before it is looked at.
+        var received = new MemoryStream();
+        var buffer = new byte[64 * 1024];
+        while (await client.ReadAsync(buffer, Cancelled).AsTask().WaitAsync(Patience, Cancelled) is > 0 and var count)
+        {
+            await received.WriteAsync(buffer.AsMemory(0, count), Cancelled);
+        }
+
+        Assert.Equal(sent, received.ToArray());
+        client.Abort(StreamAbort.Dropped);
+        await Record.ExceptionAsync(() => sending);
+    }
+
+    [Fact]
     public async Task Bytes_that_are_no_record_are_a_protocol_error_and_abort_what_is_underneath()
     {
         var (client, server, _, underServer) = await ConnectAsync();
