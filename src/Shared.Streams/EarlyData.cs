@@ -17,6 +17,12 @@ public sealed class EarlyData(DuplexStream application) : IDisposable
     /// <summary>What was said; empty when it was nothing, or nothing was asked.</summary>
     public ReadOnlyMemory<byte> Sent { get; private set; }
 
+    /// <summary>
+    /// True when it does no harm that a target sees it twice: nothing, or how a session begins in a protocol that does nothing before it has
+    /// begun, and nothing after that. False when nobody knows.
+    /// </summary>
+    public bool MayRepeat => Sent.IsEmpty || FirstWords.AreGreeting(Sent.Span);
+
     /// <summary>Completes soon after <see cref="Stop"/>.</summary>
     public Task Finished => _passing;
 

@@ -98,9 +98,9 @@ public sealed class TunnelDialer : IDialer, IAsyncDisposable
             }
             catch (IOException exception) when (exception is not DialException)
             {
-                // The target may have seen what was sent early; doing that twice is not ours to decide. Without a carrier nothing was sent.
-                var isNothingSent = carrier is null || exception is StreamNotTakenException || early is not { Sent.IsEmpty: false };
-                if (!mayRepeat || !isNothingSent)
+                // The target may have seen what was sent early; doing that twice is mostly not ours to decide. Without a carrier nothing was sent.
+                var isHarmless = carrier is null || exception is StreamNotTakenException || early is not { MayRepeat: false };
+                if (!mayRepeat || !isHarmless)
                 {
                     throw Lost(exception);
                 }

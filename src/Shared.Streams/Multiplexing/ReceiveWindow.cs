@@ -3,7 +3,7 @@ namespace Shared.Streams.Multiplexing;
 /// <summary>
 /// How much the peer may send on one stream before its bytes are consumed: the bound of what a stream that nobody reads can pile up.
 /// It begins small and grows while it is what limits the stream: half of it is consumed within two round trips, by a reader who leaves little
-/// waiting. One caller at a time.
+/// waiting. It shrinks again when much is left waiting. One caller at a time.
 /// </summary>
 /// <param name="time">The clock of growth.</param>
 /// <param name="budget">What all windows of the carrier share for their growth.</param>
@@ -49,7 +49,14 @@ internal sealed class ReceiveWindow(TimeProvider time, WindowBudget budget)
 
         var now = time.GetTimestamp();
         var grant = _consumed;
-        if (_size < Largest && IsLimiting && time.GetElapsedTime(_lastGrant, now) < roundTrip * 2)
+        if (!IsLimiting)
+        {
+            var less = Math.Min(grant / 2, _size - Initial);
+            budget.Return(less);
+            grant -= less;
+            _size -= less;
+        }
+        else if (_size < Largest && time.GetElapsedTime(_lastGrant, now) < roundTrip * 2)
         {
             var more = Math.Min(_size * Growth, Largest) - _size;
             if (budget.TryTake(more))

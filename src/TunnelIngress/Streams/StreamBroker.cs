@@ -39,7 +39,7 @@ internal sealed class StreamBroker(ConnectorRegistry registry, TimeProvider time
                     return new ServiceStream(opened.Stream, opened.Channel, session, load);
                 }
             }
-            catch (DialException exception) when (exception.Hop == Hop.Connector && early is not { Sent.IsEmpty: false })
+            catch (DialException exception) when (exception.Hop == Hop.Connector && early is not { MayRepeat: false })
             {
                 failed.Add(session);
             }
@@ -90,7 +90,7 @@ internal sealed class StreamBroker(ConnectorRegistry registry, TimeProvider time
             channel.Release();
             throw;
         }
-        catch (IOException exception) when (early is { Sent.IsEmpty: false } && exception is not StreamNotTakenException)
+        catch (IOException exception) when (early is { MayRepeat: false } && exception is not StreamNotTakenException)
         {
             channel.Release();
             throw new DialException(

@@ -58,6 +58,22 @@ public sealed class ReceiveWindowTests
     }
 
     [Fact]
+    public void Grown_window_shrinks_when_bytes_wait_and_gives_its_share_back()
+    {
+        var window = new ReceiveWindow(_time, _budget);
+        Grow(window);
+        Assert.True(window.TryReceive(ReceiveWindow.Largest));
+
+        const int Step = 16 * 1024;
+        for (var consumed = 0; consumed < ReceiveWindow.Largest * 4; consumed += Step)
+        {
+            Assert.True(window.TryReceive(window.Consume(Step, RoundTrip)));
+        }
+
+        Assert.True(_budget.TryTake(WindowBudget.Size));
+    }
+
+    [Fact]
     public void Windows_share_what_they_may_grow_by()
     {
         var windows = Enumerable.Range(0, 20).Select(_ => new ReceiveWindow(_time, _budget)).ToArray();
