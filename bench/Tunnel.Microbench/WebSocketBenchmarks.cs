@@ -36,5 +36,5 @@ public class WebSocketBenchmarks
     public Task WebSocketRoundTrip() => Echo.AskAsync(_client, _message);
 
     private static ChannelStream Over(DuplexStream stream, bool isServer) => new(WebSocket.CreateFromStream(
-        new PlainStream(stream), new WebSocketCreationOptions { IsServer = isServer, KeepAliveInterval = Timeout.InfiniteTimeSpan }));
+        new AdaptedStream(stream, leaveOpen: true), new WebSocketCreationOptions { IsServer = isServer, KeepAliveInterval = Timeout.InfiniteTimeSpan }));
 }

@@ -1,41 +1,21 @@
 using Shared.Streams.Protocol;
 using Shared.Streams.WebSockets;
-using TunnelIngress.Applications;
 using TunnelIngress.Connectors;
 
 namespace TunnelIngress.Carriers;
 
-/// <summary>
-/// Takes in connectors' carriers that are WebSockets: authenticate with the token of the session → join the session → carry until it ends.
-/// </summary>
-internal sealed class CarrierEndpoint(AccessCheck access, ConnectorRegistry registry, ConnectorCarriers carriers)
+/// <summary>Takes in connectors' carriers that are WebSockets: upgrade → join the session → carry until it ends.</summary>
+internal sealed class CarrierEndpoint(SessionUpgrade upgrade, ConnectorCarriers carriers)
 {
     /// <summary>Handles one upgrade request to <see cref="TunnelProtocol.CarrierPath"/>.</summary>
     public async Task HandleAsync(HttpContext context)
     {
-        if (await access.AuthenticateAsync(context) is not { } token)
+        if (await upgrade.AcceptAsync(context) is not var (session, webSocket))
         {
             return;
         }
 
-        var session = registry.ById(context.Request.Headers[TunnelProtocol.SessionHeader].ToString());
-        if (session is null || session.TokenId != token.ClientId)
-        {
-            await access.DenyAsync(context, token, "no such session of this token");
-            return;
-        }
-
-        if (!context.WebSockets.IsWebSocketRequest)
-        {
-            await UpgradeAnswers.UpgradeRequiredAsync(context);
-            return;
-        }
-
-        using var webSocket = await context.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext
-        {
-            KeepAliveInterval = TunnelProtocol.DataKeepAlive,
-            KeepAliveTimeout = Timeout.InfiniteTimeSpan,
-        });
+        using var owned = webSocket;
         await carriers.RunAsync(session, new ChannelStream(webSocket, context.RequestAborted));
     }
 }

@@ -72,6 +72,7 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         .AddSingleton<AccessCheck>()
         .AddSingleton<ConnectorRegistry>()
         .AddSingleton<ControlEndpoint>()
+        .AddSingleton<SessionUpgrade>()
         .AddSingleton<ConnectorCarriers>()
         .AddSingleton<ApplicationCarriers>()
         .AddSingleton<CarrierEndpoint>()
