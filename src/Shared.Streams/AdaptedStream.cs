@@ -13,8 +13,12 @@ namespace Shared.Streams;
 /// </remarks>
 /// <param name="inner">The stream.</param>
 /// <param name="leaveOpen">Disposal leaves the stream alone: it is its owner's to end.</param>
-public class AdaptedStream(DuplexStream inner, bool leaveOpen) : Stream
+/// <param name="time">The clock; the system's without.</param>
+public class AdaptedStream(DuplexStream inner, bool leaveOpen, TimeProvider? time = null) : Stream
 {
+    /// <summary>The limit of ending the writing direction in order, after which the stream is aborted.</summary>
+    public static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(5);
+
     private int _writes;
     private int _disposed;
 
@@ -119,15 +123,23 @@ public class AdaptedStream(DuplexStream inner, bool leaveOpen) : Stream
 
     private async Task EndAsync()
     {
+        using var limit = new CancellationTokenSource(EndTimeout, time ?? TimeProvider.System);
         try
         {
-            await inner.CompleteWritesAsync(CancellationToken.None);
+            await inner.CompleteWritesAsync(limit.Token);
         }
         catch (StreamAbortedException)
         {
             // It has ended already.
         }
-
-        await inner.DisposeAsync();
+        catch (OperationCanceledException)
+        {
+            // A peer that takes nothing is owed no more than this.
+            inner.Abort(StreamAbort.Dropped);
+        }
+        finally
+        {
+            await inner.DisposeAsync();
+        }
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Time.Testing;
 using Shared.Streams.Memory;
 
 namespace Shared.Streams.Tests;
@@ -44,6 +45,20 @@ public sealed class AdaptedStreamTests
     }
 
     [Fact]
+    public async Task Stream_whose_end_nobody_takes_is_aborted_and_disposed_of()
+    {
+        var time = new FakeTimeProvider();
+        var inner = new StuckStream();
+        await new AdaptedStream(inner, leaveOpen: false, time).DisposeAsync();
+        Assert.False(inner.Disposed.Task.IsCompleted);
+
+        time.Advance(AdaptedStream.EndTimeout);
+
+        await inner.Disposed.Task.WaitAsync(TimeSpan.FromSeconds(30), Cancelled);
+        Assert.True(inner.IsAborted);
+    }
+
+    [Fact]
     public async Task Stream_that_is_somebody_elses_is_left_open()
     {
         var (first, second) = MemoryDuplexStream.CreatePair();
@@ -52,5 +67,28 @@ public sealed class AdaptedStreamTests
         await first.WriteAsync("on"u8.ToArray(), Cancelled);
 
         Assert.Equal(2, await second.ReadAsync(new byte[10], Cancelled));
+    }
+
+    /// <summary>A transport whose peer takes nothing any more.</summary>
+    private sealed class StuckStream : DuplexStream
+    {
+        public TaskCompletionSource Disposed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public bool IsAborted { get; private set; }
+
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
+        public override async ValueTask CompleteWritesAsync(CancellationToken cancellationToken = default) =>
+            await new TaskCompletionSource().Task.WaitAsync(cancellationToken);
+
+        public override void Abort(StreamAbort reason) => IsAborted = true;
+
+        public override ValueTask DisposeAsync()
+        {
+            Disposed.SetResult();
+            return ValueTask.CompletedTask;
+        }
     }
 }

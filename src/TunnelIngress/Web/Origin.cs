@@ -95,7 +95,7 @@ internal sealed class Origin
     {
         var stream = _streams.Attach(await _streams.OpenAsync(Service, new StreamCaller(null, $"http {Service.Name}"), early: null, cancellationToken));
         return handshake is null
-            ? new PlainOriginStream(stream)
+            ? new PlainOriginStream(stream, _time)
             : await handshake.ConnectAsync(stream, context.InitialRequestMessage.Version.Major >= 2, cancellationToken);
     }
 }

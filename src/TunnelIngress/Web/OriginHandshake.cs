@@ -29,7 +29,7 @@ internal sealed class OriginHandshake(string service, string serverName, WebOrig
     /// <exception cref="DialException">Hop target: the certificate does not verify, or that is no TLS.</exception>
     public async Task<SslStream> ConnectAsync(DuplexStream stream, bool wantsHttp2, CancellationToken cancellationToken)
     {
-        var tls = new TlsOriginStream(stream);
+        var tls = new TlsOriginStream(stream, time);
         using var deadline = new CancellationTokenSource(Timeout, time);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, deadline.Token);
         try

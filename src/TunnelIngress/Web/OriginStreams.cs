@@ -8,8 +8,8 @@ internal sealed class PlainOriginStream : AdaptedStream, IConnectionBytes
 {
     private readonly AnswerWatch _watch;
 
-    public PlainOriginStream(DuplexStream inner)
-        : base(inner, leaveOpen: false)
+    public PlainOriginStream(DuplexStream inner, TimeProvider time)
+        : base(inner, leaveOpen: false, time)
     {
         _watch = new AnswerWatch(this);
     }
@@ -28,8 +28,8 @@ internal sealed class TlsOriginStream : SslStream, IConnectionBytes
 {
     private readonly AnswerWatch _watch;
 
-    public TlsOriginStream(DuplexStream inner)
-        : base(new AdaptedStream(inner, leaveOpen: false))
+    public TlsOriginStream(DuplexStream inner, TimeProvider time)
+        : base(new AdaptedStream(inner, leaveOpen: false, time))
     {
         _watch = new AnswerWatch(this);
     }
