@@ -61,7 +61,7 @@ internal sealed class Origin
     private HttpMessageInvoker CreateClient()
     {
         var handshake = Web.Tls ? new OriginHandshake(Service.Name, ServerName, Web, _time) : null;
-        return new HttpMessageInvoker(new SocketsHttpHandler
+        return new HttpMessageInvoker(new OnceHandler(new SocketsHttpHandler
         {
             // A message is passed on, not understood.
             AllowAutoRedirect = false,
@@ -85,7 +85,7 @@ internal sealed class Origin
             // Both steps have limits of their own, which say what it was.
             ConnectTimeout = _openTimeout + OriginHandshake.Timeout + Reserve,
             ConnectCallback = (context, cancellationToken) => ConnectAsync(context, handshake, cancellationToken),
-        });
+        }));
     }
 
     private string ServerName => Web.ServerName ?? (Web.HostHeader is { } host ? new HostString(host).Host : Service.Hostname);
