@@ -19,15 +19,17 @@ internal sealed class StreamGate(LimitOptions limits)
     public void Drain() => _draining = true;
 
     /// <summary>Counts a stream in; dispose when it has ended.</summary>
+    /// <param name="tokenId">Whose limit it counts against; null for nobody's.</param>
+    /// <param name="countsInAll">Whether it counts against the limit of all: what travels in a stream that is admitted by itself does not.</param>
     /// <exception cref="DialException">Hop ingress, code draining or limited.</exception>
-    public Admission Admit(string? tokenId)
+    public Admission Admit(string? tokenId, bool countsInAll = true)
     {
         if (_draining)
         {
             throw new DialException(Hop.Ingress, "draining", "The ingress is shutting down; try again, another one will answer.");
         }
 
-        if (Interlocked.Increment(ref _total) > limits.MaxStreams)
+        if (countsInAll && Interlocked.Increment(ref _total) > limits.MaxStreams)
         {
             Interlocked.Decrement(ref _total);
             throw new DialException(Hop.Ingress, "limited", $"The ingress carries its limit of {limits.MaxStreams} streams.");
@@ -35,16 +37,20 @@ internal sealed class StreamGate(LimitOptions limits)
 
         if (tokenId is not null && _perToken.AddOrUpdate(tokenId, 1, static (_, count) => count + 1) > limits.MaxStreamsPerToken)
         {
-            new Admission(this, tokenId).Dispose();
+            Release(tokenId, countsInAll);
             throw new DialException(Hop.Ingress, "limited", $"This token has its limit of {limits.MaxStreamsPerToken} streams.");
         }
 
-        return new Admission(this, tokenId);
+        return new Admission(this, tokenId, countsInAll);
     }
 
-    private void Release(string? tokenId)
+    private void Release(string? tokenId, bool countsInAll)
     {
-        Interlocked.Decrement(ref _total);
+        if (countsInAll)
+        {
+            Interlocked.Decrement(ref _total);
+        }
+
         if (tokenId is not null && _perToken.AddOrUpdate(tokenId, 0, static (_, count) => count - 1) == 0)
         {
             // Only if it is still zero: a stream may have been counted in between.
@@ -53,7 +59,7 @@ internal sealed class StreamGate(LimitOptions limits)
     }
 
     /// <summary>A counted stream.</summary>
-    internal sealed class Admission(StreamGate gate, string? tokenId) : IDisposable
+    internal sealed class Admission(StreamGate gate, string? tokenId, bool countsInAll) : IDisposable
     {
         private int _released;
 
@@ -61,7 +67,7 @@ internal sealed class StreamGate(LimitOptions limits)
         {
             if (Interlocked.Exchange(ref _released, 1) == 0)
             {
-                gate.Release(tokenId);
+                gate.Release(tokenId, countsInAll);
             }
         }
     }

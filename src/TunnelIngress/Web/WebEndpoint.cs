@@ -60,7 +60,8 @@ internal sealed class WebEndpoint(
         try
         {
             // What strangers may take together is bounded like what one token may.
-            using var admission = gate.Admit(info.TokenId ?? $"public {service.Name}");
+            // The connections that carry requests are the streams that count in all.
+            using var admission = gate.Admit(info.TokenId ?? $"public {service.Name}", countsInAll: false);
             if (FaultOf(context) is { } fault)
             {
                 failure = fault;
