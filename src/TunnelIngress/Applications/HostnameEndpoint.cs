@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.AspNetCore.Http.Features;
 using Shared.Streams;
 using Shared.Streams.Dialing;
 using Shared.Streams.Protocol;
@@ -22,6 +23,12 @@ internal sealed class HostnameEndpoint(
     /// <summary>Handles one request to any host name that is not the connectors'.</summary>
     public async Task HandleAsync(HttpContext context)
     {
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size)
+        {
+            // With a limit the server would close on a body that nobody has read, and the client would lose the answer that says why.
+            size.MaxRequestBodySize = null;
+        }
+
         var service = state.Current.FindByHostname(context.Request.Host.Host);
         if (PublicRequest.IsMisdirected(context, service))
         {

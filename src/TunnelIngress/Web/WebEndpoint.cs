@@ -99,11 +99,6 @@ internal sealed class WebEndpoint(
 
     private async Task<RequestFailure?> ForwardAsync(HttpContext context, Service service, RequestInfo info)
     {
-        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size)
-        {
-            size.MaxRequestBodySize = null;
-        }
-
         if (context.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } rate && IsCall(context.Request))
         {
             // Its body is a conversation, which may be silent.
