@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Shared.Streams.Dialing;
 using TunnelIngress.Configuration;
 using TunnelIngress.Connectors;
 using TunnelIngress.State;
@@ -29,27 +30,41 @@ internal sealed class OriginSet : IDisposable
         connectors.Draining += LeaveConnector;
     }
 
-    /// <summary>The origin of a service that speaks HTTP.</summary>
-    public Origin For(Service service)
+    /// <summary>The origin of a service, as its settings are now.</summary>
+    /// <param name="name">The service's name.</param>
+    /// <exception cref="DialException">Hop ingress: the service was removed meanwhile, or speaks no HTTP any more.</exception>
+    public Origin For(string name)
     {
-        var origin = _origins.GetOrAdd(service.Name, static (_, of) => of.Set.Create(of.Service), (Set: this, Service: service));
-        if (ReferenceEquals(origin.Service, service) || origin.Service == service)
+        while (true)
         {
-            return origin;
-        }
+            if (_state.Current.Services.GetValueOrDefault(name) is not { Web: not null } service)
+            {
+                throw new DialException(Hop.Ingress, "unknown-hostname", "No service has this hostname any more.");
+            }
 
-        // The state has changed, and this request was the first to see it.
-        var next = Create(service);
-        if (_origins.TryUpdate(service.Name, next, origin))
-        {
-            _ = RetireAsync(origin.Client);
-        }
-        else
-        {
-            next.Client.Dispose();
-        }
+            if (_origins.TryGetValue(name, out var origin))
+            {
+                if (ReferenceEquals(origin.Service, service) || origin.Service == service)
+                {
+                    return origin;
+                }
 
-        return _origins.GetValueOrDefault(service.Name) ?? origin;
+                // The state has changed, and this request was the first to see it.
+                Retire(name, origin);
+                continue;
+            }
+
+            var made = Create(service);
+            if (!_origins.TryAdd(name, made))
+            {
+                made.Client.Dispose();
+            }
+            else if (_state.Current.Services.GetValueOrDefault(name) != service)
+            {
+                // It has changed between the two looks, and whoever follows it may have passed already.
+                Retire(name, made);
+            }
+        }
     }
 
     /// <summary>Ends connections that carry no request; the others end after theirs.</summary>
@@ -79,9 +94,9 @@ internal sealed class OriginSet : IDisposable
         var services = _state.Current.Services;
         foreach (var (name, origin) in _origins)
         {
-            if (services.GetValueOrDefault(name) != origin.Service && _origins.TryRemove(new(name, origin)))
+            if (services.GetValueOrDefault(name) != origin.Service)
             {
-                _ = RetireAsync(origin.Client);
+                Retire(name, origin);
             }
         }
     }
@@ -95,6 +110,14 @@ internal sealed class OriginSet : IDisposable
             {
                 _ = RetireAsync(origin.Renew());
             }
+        }
+    }
+
+    private void Retire(string name, Origin origin)
+    {
+        if (_origins.TryRemove(new(name, origin)))
+        {
+            _ = RetireAsync(origin.Client);
         }
     }
 

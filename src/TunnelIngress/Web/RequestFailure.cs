@@ -32,6 +32,11 @@ internal sealed record RequestFailure(int Status, Hop Hop, string Code, string T
                 : new(ClientClosed, Hop.Ingress, "client-closed", "The client closed the connection.");
         }
 
+        if (error == ForwarderError.RequestCreation)
+        {
+            return new(StatusCodes.Status400BadRequest, Hop.Ingress, "bad-request", "The request's headers cannot be passed on.");
+        }
+
         // Whoever else cancels is the client or ourselves, and then nobody asks.
         if (error is ForwarderError.RequestTimedOut or ForwarderError.UpgradeActivityTimeout or ForwarderError.RequestBodyCanceled or ForwarderError.ResponseBodyCanceled
             || Find<TimeoutException>(exception) is not null)
@@ -45,6 +50,13 @@ internal sealed record RequestFailure(int Status, Hop Hop, string Code, string T
             : OfTarget(service, error, exception);
     }
 
+    /// <summary>The origin did not want the body, and its answer cannot be passed on.</summary>
+    /// <param name="service">The service's name.</param>
+    /// <param name="status">The answer's status; a redirection is none without the rest of the answer.</param>
+    public static RequestFailure Refused(string service, int status) => new(
+        status < StatusCodes.Status400BadRequest ? StatusCodes.Status502BadGateway : status, Hop.Target, "refused",
+        $"The target of service {service} answered {status} before it had the whole body, and broke off.");
+
     /// <summary>A stream could not be opened.</summary>
     public static RequestFailure Of(DialException failure) => new(
         failure switch
@@ -52,6 +64,7 @@ internal sealed record RequestFailure(int Status, Hop Hop, string Code, string T
             { Code: "timeout" } => StatusCodes.Status504GatewayTimeout,
             { Hop: Hop.Target } => StatusCodes.Status502BadGateway,
             { Hop: Hop.Ingress, Code: "limited" } => StatusCodes.Status429TooManyRequests,
+            { Hop: Hop.Ingress, Code: "unknown-hostname" } => StatusCodes.Status404NotFound,
             _ => StatusCodes.Status503ServiceUnavailable,
         },
         failure.Hop, failure.Code, failure.Message);

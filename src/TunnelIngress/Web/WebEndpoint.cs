@@ -122,7 +122,7 @@ internal sealed class WebEndpoint(
         });
         for (var attempt = 1; ; attempt++)
         {
-            var origin = origins.For(service);
+            var origin = origins.For(service.Name);
             var error = await forwarder.SendAsync(context, origin.Prefix, origin.Client, origin.Request, origin.Transformer, cut.Token);
             if (reason is { } abort)
             {
