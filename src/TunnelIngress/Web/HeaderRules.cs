@@ -10,9 +10,15 @@ internal static class HeaderRules
     private static readonly FrozenSet<string> AboutTheClient = new[]
     {
         "Forwarded", "X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP", "True-Client-IP", "X-Original-Host", "X-Original-URL", "X-Rewrite-URL", "X-Original-For", "X-Original-Proto",
+        "Client-IP", "X-Forwarded",
     }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
-    private static readonly string[] AboutTheClientPrefixes = ["X-Forwarded-", "CF-Connecting-"];
+    /// <summary>What our operator's own proxy may say of it.</summary>
+    private static readonly FrozenSet<string> SaidByProxy = new[] { "Forwarded", "X-Real-IP" }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+
+    private const string SaidByProxyPrefix = "X-Forwarded-";
+
+    private static readonly string[] AboutTheClientPrefixes = [SaidByProxyPrefix, "CF-Connecting-"];
 
     /// <summary>
     /// For the origin, and not for whoever forwards: a sender that names it in Connection breaks the rules (RFC 9110 section 7.6.1), and may hope
@@ -21,17 +27,25 @@ internal static class HeaderRules
     private static readonly FrozenSet<string> NeverNominated = new[] { "Host", "Content-Length", "Transfer-Encoding", "Cache-Control", "Authorization", "Cookie", "Date", "Expires" }
         .ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>True for the service token's headers and those of our protocol, in any spelling that an origin might take for one.</summary>
+    /// <summary>True for the service token's headers, those of our protocol, and what CGI takes for an outgoing proxy ("httpoxy"); in any spelling that an origin might take for one.</summary>
     public static bool IsOurs(string name)
     {
         var plain = Plain(name);
         return plain.StartsWith("CF-Access-", StringComparison.OrdinalIgnoreCase)
-            || plain.StartsWith("Tunnel-", StringComparison.OrdinalIgnoreCase);
+            || plain.StartsWith("Tunnel-", StringComparison.OrdinalIgnoreCase)
+            || plain.Equals("Proxy", StringComparison.OrdinalIgnoreCase);
     }
 
     /// <summary>True for what only we may say of where a request came from.</summary>
-    public static bool IsAboutTheClient(string name)
+    /// <param name="name">The header.</param>
+    /// <param name="trustsClient">The client is our operator's own proxy, which may say some of it.</param>
+    public static bool IsAboutTheClient(string name, bool trustsClient)
     {
+        if (trustsClient && (SaidByProxy.Contains(name) || name.StartsWith(SaidByProxyPrefix, StringComparison.OrdinalIgnoreCase)))
+        {
+            return false;
+        }
+
         var plain = Plain(name);
         return AboutTheClient.Contains(plain) || Array.Exists(AboutTheClientPrefixes, prefix => plain.StartsWith(prefix, StringComparison.OrdinalIgnoreCase));
     }

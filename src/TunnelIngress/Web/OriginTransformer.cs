@@ -24,7 +24,7 @@ internal sealed class OriginTransformer(Service service, WebOrigin web, bool tru
         await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken);
         foreach (var (name, _) in request.Headers)
         {
-            if (HeaderRules.IsOurs(name) || (!trustsClient && HeaderRules.IsAboutTheClient(name)))
+            if (HeaderRules.IsOurs(name) || HeaderRules.IsAboutTheClient(name, trustsClient))
             {
                 Remove(proxyRequest, name);
             }
@@ -35,6 +35,7 @@ internal sealed class OriginTransformer(Service service, WebOrigin web, bool tru
             Remove(proxyRequest, name);
         }
 
+        ConnectionAuthentication.RemoveFrom(proxyRequest.Headers);
         var headers = proxyRequest.Headers;
         headers.Host = web.HostHeader ?? HostOf(request.Host);
         SetIfAbsent(headers, "X-Forwarded-For", AddressOf(httpContext));
@@ -76,6 +77,7 @@ internal sealed class OriginTransformer(Service service, WebOrigin web, bool tru
             }
         }
 
+        ConnectionAuthentication.RemoveFrom(response.Headers);
         response.Headers[TunnelProtocol.RequestHeader] = id;
         if (IsOpenEnded(httpContext, proxyResponse))
         {
@@ -98,8 +100,15 @@ internal sealed class OriginTransformer(Service service, WebOrigin web, bool tru
 
     private static void Remove(HttpRequestMessage request, string name)
     {
-        request.Headers.Remove(name);
-        request.Content?.Headers.Remove(name);
+        // A collection that could not hold a header throws when it is asked to remove it, and so does each for what is no name.
+        if (request.Headers.NonValidated.Contains(name))
+        {
+            request.Headers.Remove(name);
+        }
+        else if (request.Content is { } content && content.Headers.NonValidated.Contains(name))
+        {
+            content.Headers.Remove(name);
+        }
     }
 
     private static void SetIfAbsent(System.Net.Http.Headers.HttpRequestHeaders headers, string name, string value)

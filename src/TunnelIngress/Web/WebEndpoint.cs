@@ -201,7 +201,7 @@ internal sealed class WebEndpoint(
         }
 
         // In absolute form the authority is not the origin's to see, and the server has compared it with the Host header.
-        return RequestTarget.IsSound(target) || target.StartsWith("http", StringComparison.OrdinalIgnoreCase)
+        return RequestTarget.IsSound(RequestTarget.WithoutAuthority(target))
             ? null
             : new(StatusCodes.Status400BadRequest, Hop.Ingress, "bad-request", "The request's target is no path.");
     }

@@ -72,7 +72,6 @@ public sealed partial class HostileTests(WebFixture fixture)
         { "a blank in the target", $"GET /x HTTP/1.1 /y HTTP/1.1\r\nHost: {Spy}\r\n\r\n", Fate.Refused },
         { "a tab in the target", $"GET /x\tHTTP/1.1 HTTP/1.1\r\nHost: {Spy}\r\n\r\n", Fate.Refused },
         { "a method with a tab", $"GET\t/x HTTP/1.1\r\nHost: {Spy}\r\n\r\n", Fate.Refused },
-        { "an upgrade with a body", $"GET /x HTTP/1.1\r\nHost: {Spy}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: {Smuggled.Length}\r\n\r\n{Smuggled}", Fate.Refused },
         { "HTTP/2 in clear", $"GET /x HTTP/1.1\r\nHost: {Spy}\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n", Fate.Passed },
         { "HTTP/2's preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Fate.Refused },
         { "a version nobody speaks", $"GET /x HTTP/3.7\r\nHost: {Spy}\r\n\r\n", Fate.Refused },
@@ -110,7 +109,7 @@ public sealed partial class HostileTests(WebFixture fixture)
         await ExchangeAsync(
             tls,
             $"GET /x HTTP/1.1\r\nHost: SPY.tunnel.localhost.\r\nX-Forwarded-For: 6.6.6.6\r\nX_Forwarded_For: 6.6.6.6\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Port: 6\r\n"
-            + $"Forwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Original-URL: /6.6.6.6\r\nTunnel-Request: 6.6.6.6\r\nTunnel-Stream: 6.6.6.6\r\ntunnel_request: 6.6.6.6\r\n"
+            + $"Forwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Original-URL: /6.6.6.6\r\nClient-IP: 6.6.6.6\r\nX-Forwarded: 6.6.6.6\r\nProxy: http://6.6.6.6\r\nTunnel-Request: 6.6.6.6\r\nTunnel-Stream: 6.6.6.6\r\ntunnel_request: 6.6.6.6\r\n"
             + $"CF-Access-Client-Id: {fixture.Token.Id}\r\nCF-Access-Client-Secret: {fixture.Token.Secret}\r\nCF_Access_Client_Secret: {fixture.Token.Secret}\r\nCf-Access-Jwt-Assertion: 6.6.6.6\r\n"
             + "Connection: X-Hop, Authorization, X-Forwarded-For\r\nX-Hop: 6.6.6.6\r\nKeep-Alive: 6.6.6.6\r\nProxy-Authorization: 6.6.6.6\r\nTE: gzip\r\nAuthorization: mine\r\nX-Kept: gr\u00fc\u00df\r\n\r\n");
 
@@ -127,6 +126,26 @@ public sealed partial class HostileTests(WebFixture fixture)
         Assert.Matches("\r\nTunnel-Request: [0-9a-f]{16}\r\n", received);
     }
 
+    [Fact]
+    public async Task Upgrade_with_a_body_is_one_request_with_that_body()
+    {
+        fixture.Spy.Reset();
+        await using var tls = await fixture.ConnectAsync(Spy);
+
+        var answer = await ExchangeAsync(tls, $"GET /x HTTP/1.1\r\nHost: {Spy}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: {Smuggled.Length}\r\n\r\n{Smuggled}");
+        await PassBarrierAsync(tls);
+
+        Assert.StartsWith("HTTP/1.1 200", answer, StringComparison.Ordinal);
+        var request = Assert.Single(fixture.Spy.Received, static text => text.Contains("/smuggled", StringComparison.Ordinal));
+        var head = request[..(request.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4)];
+        Assert.StartsWith("GET /x HTTP/1.1\r\n", head, StringComparison.Ordinal);
+        Assert.Contains($"\r\nContent-Length: {Smuggled.Length}\r\n", head, StringComparison.Ordinal);
+        Assert.DoesNotContain("Transfer-Encoding", head, StringComparison.OrdinalIgnoreCase);
+        Assert.DoesNotContain("Upgrade", head, StringComparison.OrdinalIgnoreCase);
+        Assert.StartsWith(Smuggled, request[head.Length..], StringComparison.Ordinal);
+        Assert.Equal(1, Count(request, "/smuggled"));
+    }
+
     [Theory]
     [InlineData("/a%2Fb/%41/../c%20d?x=%2f&y=a+b")]
     [InlineData("//double//slash")]
@@ -140,6 +159,20 @@ public sealed partial class HostileTests(WebFixture fixture)
         await ExchangeAsync(tls, $"GET {target} HTTP/1.1\r\nHost: {Spy}\r\nConnection: close\r\n\r\n");
 
         Assert.StartsWith($"GET {target} HTTP/1.1\r\n", Assert.Single(fixture.Spy.Received), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("/a%2Fb/%41/../c?x=%2f", "/a%2Fb/%41/../c?x=%2f")]
+    [InlineData("", "/")]
+    [InlineData("?x=%41", "/?x=%41")]
+    public async Task Target_in_absolute_form_loses_its_authority_and_nothing_else(string written, string seen)
+    {
+        fixture.Spy.Reset();
+        await using var tls = await fixture.ConnectAsync(Spy);
+
+        await ExchangeAsync(tls, $"GET https://{Spy}{written} HTTP/1.1\r\nHost: {Spy}\r\nConnection: close\r\n\r\n");
+
+        Assert.StartsWith($"GET {seen} HTTP/1.1\r\n", Assert.Single(fixture.Spy.Received), StringComparison.Ordinal);
     }
 
     [Theory]
