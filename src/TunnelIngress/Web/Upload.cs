@@ -13,7 +13,7 @@ internal sealed class Upload
     private static readonly AsyncLocal<Upload?> Flowing = new();
 
     private readonly CancellationTokenSource _stopped = new();
-    private volatile bool _isRefused;
+    private volatile int _refusedStatus;
     private volatile bool _isRead;
 
     /// <summary>The upload on whose behalf the running code is.</summary>
@@ -24,18 +24,22 @@ internal sealed class Upload
     }
 
     /// <summary>True once the origin has answered that it does not want the body.</summary>
-    public bool IsRefused => _isRefused;
+    public bool IsRefused => _refusedStatus != 0;
 
-    /// <summary>True while there is more to read of it.</summary>
-    public bool IsRunning => !_isRead && !_isRefused;
+    /// <summary>The status of the answer that refused it; null while there is none.</summary>
+    public int? RefusedStatus => _refusedStatus is > 0 and var status ? status : null;
+
+    /// <summary>True once its last byte has come from the client; it may still be on its way to the origin.</summary>
+    public bool IsRead => _isRead;
 
     /// <summary>Cancelled by a refusal, and by <see cref="Cancel"/>.</summary>
     public CancellationToken Stopped => _stopped.Token;
 
     /// <summary>The origin has answered.</summary>
-    public void Refuse()
+    /// <param name="status">With what.</param>
+    public void Refuse(int status)
     {
-        _isRefused = true;
+        _refusedStatus = status;
         _ = _stopped.CancelAsync();
     }
 

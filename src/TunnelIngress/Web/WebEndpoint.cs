@@ -140,6 +140,16 @@ internal sealed class WebEndpoint(
                 return new RequestFailure(RequestFailure.ClientClosed, Hop.Ingress, "client-closed", "The client closed the connection.");
             }
 
+            if (body?.Upload.RefusedStatus is { } status)
+            {
+                if (!HttpProtocol.IsHttp2(context.Request.Protocol))
+                {
+                    context.Response.Headers.Connection = "close";
+                }
+
+                return RequestFailure.Refused(service.Name, status);
+            }
+
             var failure = RequestFailure.From(service.Name, error, exception);
             if (attempt == MaxAttempts || !MayRepeat(context, error, failure))
             {
