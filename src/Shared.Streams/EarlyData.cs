@@ -1,3 +1,5 @@
+using System.Buffers;
+
 namespace Shared.Streams;
 
 /// <summary>
@@ -51,6 +53,21 @@ public sealed class EarlyData(DuplexStream application) : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _answered.Dispose();
 
+    // Kept as long as the stream lives, so not in a buffer that is larger than it.
+    private async ValueTask ReadAsync(CancellationToken answered)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(Most);
+        try
+        {
+            var count = await application.ReadAsync(buffer.AsMemory(0, Most), answered);
+            Sent = buffer.AsSpan(0, count).ToArray();
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
     private async Task PassAsync(DuplexStream target, CancellationToken answered)
     {
         try
@@ -58,9 +75,7 @@ public sealed class EarlyData(DuplexStream application) : IDisposable
             if (Sent.IsEmpty)
             {
                 await application.ReadAsync(Memory<byte>.Empty, answered);
-                var buffer = new byte[Most];
-                var count = await application.ReadAsync(buffer, answered);
-                Sent = buffer.AsMemory(0, count);
+                await ReadAsync(answered);
             }
 
             await target.WriteAsync(Sent, CancellationToken.None);

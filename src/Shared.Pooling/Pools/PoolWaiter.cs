@@ -56,15 +56,18 @@ internal sealed class PoolWaiter<TConnection>(Action<PoolWaiter<TConnection>> re
     /// <inheritdoc/>
     TConnection IValueTaskSource<TConnection>.GetResult(short token)
     {
-        var result = _result.GetResult(token);
-
-        // A callback that has begun may still look at this waiter; then it is left to the garbage collector.
-        if (_cancellation.Unregister() || !_isCancellable)
+        try
         {
-            recycle(this);
+            return _result.GetResult(token);
         }
-
-        return result;
+        finally
+        {
+            // A callback that has begun may still look at this waiter; then it is left to the garbage collector.
+            if (_cancellation.Unregister() || !_isCancellable)
+            {
+                recycle(this);
+            }
+        }
     }
 
     /// <inheritdoc/>
