@@ -91,14 +91,21 @@ internal sealed class ScalingSuite : ISuite
         var start = ProcessUsage.CpuSeconds(contender.Processes);
         var requests = await RequestLoad.RunAsync(contender.Raw, step.Streams, options.ScalingDuration, cancellationToken);
         var middle = ProcessUsage.CpuSeconds(contender.Processes);
-        var bulk = await BulkTransfer.UploadManyAsync(contender.Raw, step.Streams, options.ScalingSeconds, cancellationToken);
-        var end = ProcessUsage.CpuSeconds(contender.Processes);
         samples.Add(contender.Name, step.Requests, requests.PerSecond);
-        samples.Add(contender.Name, step.Bulk, bulk.MebibytesPerSecond);
+        if (step.HasBulk)
+        {
+            var bulk = await BulkTransfer.UploadManyAsync(contender.Raw, step.Streams, options.ScalingSeconds, cancellationToken);
+            samples.Add(contender.Name, step.Bulk, bulk.MebibytesPerSecond);
+            if (chain is not null)
+            {
+                var end = ProcessUsage.CpuSeconds(contender.Processes);
+                samples.Add(contender.Name, step.CpuBulk, (end - middle) / (bulk.Bytes / (1024.0 * 1024 * 1024)));
+            }
+        }
+
         if (chain is not null)
         {
             samples.Add(contender.Name, step.CpuRequests, (middle - start) / requests.Requests * 1_000_000);
-            samples.Add(contender.Name, step.CpuBulk, (end - middle) / (bulk.Bytes / (1024.0 * 1024 * 1024)));
             samples.Add(contender.Name, step.IngressRss, ProcessUsage.ResidentKiB(chain.IngressProcess) / 1024);
             samples.Add(contender.Name, step.ConnectorRss, chain.ConnectorProcesses.Sum(ProcessUsage.ResidentKiB) / 1024);
         }
