@@ -40,20 +40,18 @@ internal sealed class TransportBuffer(DuplexStream inner)
     /// <summary>Writes, or keeps for the end of the gathering.</summary>
     public ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
     {
+        bool isGathering;
         lock (_gathering)
         {
-            if (!_isGathering)
-            {
-                return inner.WriteAsync(buffer, cancellationToken);
-            }
-
-            if (TryGather(buffer.Span))
+            isGathering = _isGathering;
+            if (isGathering && TryGather(buffer.Span))
             {
                 return ValueTask.CompletedTask;
             }
         }
 
-        return WriteFullAsync(buffer, cancellationToken);
+        // Outside the lock: a write may send, and let others go on, before it returns.
+        return isGathering ? WriteFullAsync(buffer, cancellationToken) : inner.WriteAsync(buffer, cancellationToken);
     }
 
     /// <summary>Ends the gathering and writes what is left of it.</summary>
