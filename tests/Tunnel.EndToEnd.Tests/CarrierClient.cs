@@ -27,7 +27,7 @@ internal static class CarrierClient
         options.CertificateChainPolicy.CustomTrustStore.ImportFromPemFile(cluster.CaFile);
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(IPAddress.Loopback, cluster.Port, Cancelled);
-        var carrier = await TlsStream.ConnectAsync(new SocketStream(socket), options, Cancelled);
+        var carrier = await TlsStream.ConnectAsync(SocketStream.Over(socket), options, Cancelled);
         Assert.Equal(options.ApplicationProtocols[0], carrier.Session.NegotiatedApplicationProtocol);
         return carrier;
     }

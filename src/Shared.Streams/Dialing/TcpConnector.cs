@@ -14,7 +14,7 @@ internal static class TcpConnector
 
     /// <summary>Connects, or says why not.</summary>
     /// <exception cref="DialException">Hop resolve or connect; code not-resolved, connection-refused, timeout or unreachable.</exception>
-    public static async ValueTask<Socket> ConnectAsync(
+    public static async ValueTask<SocketStream> ConnectAsync(
         string host, int port, TimeSpan timeout, TimeProvider time, CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(timeout, time);
@@ -37,11 +37,11 @@ internal static class TcpConnector
         }
     }
 
-    private static async Task<Socket> RaceAsync(
+    private static async Task<SocketStream> RaceAsync(
         IReadOnlyList<IPAddress> addresses, int port, TimeProvider time, CancellationToken cancellationToken)
     {
         using var race = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var running = new List<Task<Socket>>();
+        var running = new List<Task<SocketStream>>();
         var next = 0;
         SocketException? firstFailure = null;
         try
@@ -57,7 +57,7 @@ internal static class TcpConnector
                     ? Task.Delay(AttemptDelay, time, race.Token)
                     : Task.Delay(Timeout.InfiniteTimeSpan, time, race.Token);
                 var done = await Task.WhenAny([.. running, delay]);
-                if (done is not Task<Socket> attempt)
+                if (done is not Task<SocketStream> attempt)
                 {
                     await delay;
                     continue;
@@ -88,11 +88,11 @@ internal static class TcpConnector
         }
     }
 
-    private static async Task CloseLoserAsync(Task<Socket> attempt)
+    private static async Task CloseLoserAsync(Task<SocketStream> attempt)
     {
         try
         {
-            (await attempt).Dispose();
+            await (await attempt).DisposeAsync();
         }
         catch (Exception exception) when (exception is SocketException or OperationCanceledException)
         {
@@ -100,14 +100,13 @@ internal static class TcpConnector
         }
     }
 
-    private static async Task<Socket> AttemptAsync(IPAddress address, int port, CancellationToken cancellationToken)
+    private static async Task<SocketStream> AttemptAsync(IPAddress address, int port, CancellationToken cancellationToken)
     {
         var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
         {
             SocketTuning.Apply(socket);
-            await socket.ConnectAsync(new IPEndPoint(address, port), cancellationToken);
-            return socket;
+            return await SocketStream.ConnectAsync(socket, new IPEndPoint(address, port), cancellationToken);
         }
         catch
         {

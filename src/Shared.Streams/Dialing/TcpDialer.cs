@@ -1,5 +1,3 @@
-using Shared.Streams.Sockets;
-
 namespace Shared.Streams.Dialing;
 
 /// <summary>Dials one host and port over TCP. Safe for concurrent use.</summary>
@@ -11,7 +9,7 @@ public sealed class TcpDialer(string host, int port, TimeSpan timeout, TimeProvi
 {
     /// <inheritdoc/>
     public async ValueTask<DuplexStream> DialAsync(CancellationToken cancellationToken) =>
-        new SocketStream(await TcpConnector.ConnectAsync(host, port, timeout, time, cancellationToken));
+        await TcpConnector.ConnectAsync(host, port, timeout, time, cancellationToken);
 
     /// <inheritdoc/>
     public override string ToString() => $"tcp://{(host.Contains(':') ? $"[{host}]" : host)}:{port}";

@@ -2,7 +2,6 @@ using System.Security.Authentication;
 using Shared.Streams.Access;
 using Shared.Streams.Multiplexing;
 using Shared.Streams.Protocol;
-using Shared.Streams.Sockets;
 using Shared.Streams.Tls;
 
 namespace Shared.Streams.Dialing;
@@ -72,7 +71,7 @@ internal sealed class TlsCarrierDialer(WebSocketDialerOptions options)
         TlsStream stream;
         try
         {
-            stream = await TlsStream.ConnectAsync(new SocketStream(socket), tls, cancellationToken);
+            stream = await TlsStream.ConnectAsync(socket, tls, cancellationToken);
         }
         catch (Exception exception) when (exception is AuthenticationException or IOException)
         {

@@ -18,7 +18,7 @@ public sealed class UnixDialer(string path, TimeSpan timeout, TimeProvider time)
         try
         {
             await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), limit.Token);
-            return new SocketStream(socket);
+            return SocketStream.Over(socket);
         }
         catch (SocketException exception)
         {

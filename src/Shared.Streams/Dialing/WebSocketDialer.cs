@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Security.Authentication;
 using Shared.Streams.Access;
@@ -86,7 +85,7 @@ public sealed class WebSocketDialer : IDisposable
         var direct = asked.Host == context.InitialRequestMessage.RequestUri?.IdnHost;
         var (host, port) = direct && _options.ConnectTo is { } other ? other : new HostAndPort(asked.Host, asked.Port);
         var socket = await TcpConnector.ConnectAsync(host, port, _options.Timeout, _options.Time, cancellationToken);
-        return new NetworkStream(socket, ownsSocket: true);
+        return new AdaptedStream(socket, leaveOpen: false);
     }
 
     private DialException Failure(Uri uri, ClientWebSocket client, Exception exception)

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using Shared.Streams.Flushing;
 using Shared.Streams.Protocol;
 
 namespace Shared.Streams.Multiplexing;
@@ -10,12 +11,15 @@ namespace Shared.Streams.Multiplexing;
 /// a system call. Any number of callers; the lock is held for a copy of at most one frame.
 /// </summary>
 /// <remarks>Previous stop of a byte: <see cref="MultiplexedStream"/>. Next stop: the carrier's own stream.</remarks>
-internal sealed class FrameWriter(DuplexStream carrier)
+internal sealed class FrameWriter(DuplexStream carrier) : IFlushable
 {
     private const int FirstBatch = 4 * 1024;
 
     /// <summary>Payload waits while so many bytes are to be sent.</summary>
     private const int MaxBatch = 256 * 1024;
+
+    /// <summary>A batch of so many bytes gains nothing by growing.</summary>
+    private const int WorthSending = 64 * 1024;
 
     /// <summary>What is no payload never waits; a peer that takes none of it for so long is no peer.</summary>
     private const int MaxBacklog = 2 * 1024 * 1024;
@@ -92,10 +96,10 @@ internal sealed class FrameWriter(DuplexStream carrier)
     /// <inheritdoc cref="WriteMessage" path="/exception"/>
     public void WriteDrain(uint lastTaken) => Write(new FrameHeader(lastTaken, FrameType.Drain, 0), default);
 
-    /// <summary>Sends what was added, now, or at the end of the <see cref="FlushScope"/> of this thread.</summary>
+    /// <summary>Sends what was added: now when it is much, or else at the end of the <see cref="FlushScope"/> of this thread.</summary>
     public void Flush()
     {
-        if (FlushScope.TryDefer(this))
+        if (Volatile.Read(ref _count) < WorthSending && FlushScope.TryDefer(this))
         {
             return;
         }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using Shared.Streams.Flushing;
 using Shared.Streams.Protocol;
 
 namespace Shared.Streams.Multiplexing;
@@ -60,6 +61,11 @@ public sealed partial class Multiplexer
                 finally
                 {
                     _scope.Leave();
+                }
+
+                if (inARow > 0)
+                {
+                    FlushScope.FlushHeldBack();
                 }
 
                 buffer.AsSpan(start..end).CopyTo(buffer);

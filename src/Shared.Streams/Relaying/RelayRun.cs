@@ -1,3 +1,5 @@
+using Shared.Streams.Flushing;
+using Shared.Streams.Multiplexing;
 using Shared.Streams.Protocol;
 
 namespace Shared.Streams.Relaying;
@@ -5,7 +7,8 @@ namespace Shared.Streams.Relaying;
 /// <summary>One run of a relay. <c>End</c> is the one door to its end: the first caller's verdict stays.</summary>
 internal sealed class RelayRun(DuplexStream application, DuplexStream target, RelayOptions options, TimeProvider time)
 {
-    private const int BufferSize = TunnelProtocol.MaxPayload;
+    /// <summary>With its frame's header it fills four TLS records, where the largest payload would need a fifth.</summary>
+    private const int BufferSize = TunnelProtocol.MaxPayload - FrameHeader.Size;
 
     /// <summary>So many messages in a row without a wait; then the other streams of this thread have their turn.</summary>
     private const int MaxInARow = 128;
@@ -62,6 +65,10 @@ internal sealed class RelayRun(DuplexStream application, DuplexStream target, Re
                 {
                     await Task.Yield();
                     inARow = 0;
+                }
+                else if (inARow > 1)
+                {
+                    FlushScope.FlushHeldBack();
                 }
 
                 buffer ??= options.Buffers.Rent(BufferSize);

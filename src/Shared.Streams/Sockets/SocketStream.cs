@@ -1,5 +1,7 @@
 using System.Buffers;
+using System.Net;
 using System.Net.Sockets;
+using Shared.Streams.Sockets.Epoll;
 
 namespace Shared.Streams.Sockets;
 
@@ -7,31 +9,52 @@ namespace Shared.Streams.Sockets;
 /// A connected TCP or Unix socket as a stream. End is FIN, abort is RST. A Unix socket has no RST: its abort is a plain close, which
 /// the peer sees as a reset only if it had sent bytes that were not read.
 /// </summary>
-public sealed partial class SocketStream : DuplexStream
+public abstract class SocketStream : DuplexStream
 {
     private static readonly TimeSpan LingerTimeout = TimeSpan.FromSeconds(2);
 
-    private readonly Socket _socket;
     private readonly AbortLatch _abort = new();
-    private PendingRead? _pendingRead;
-    private PendingWrite? _pendingWrite;
     private int _disposed;
     private volatile bool _readEnded;
     private volatile bool _writesCompleted;
 
-    /// <summary>
-    /// Takes over a connected socket with the options of <see cref="SocketTuning"/>; nobody else may use it any more.
-    /// </summary>
-    public SocketStream(Socket socket)
+    private protected SocketStream(Socket socket)
     {
-        _socket = socket;
+        Socket = socket;
 
         // What is not asynchronous never waits.
         socket.Blocking = false;
     }
 
+    /// <summary>The socket, with nothing that blocks.</summary>
+    private protected Socket Socket { get; }
+
+    /// <summary>Whether and why the stream is aborted.</summary>
+    private protected bool IsAborted => _abort.IsSet;
+
+    /// <summary>
+    /// Takes over a connected socket with the options of <see cref="SocketTuning"/>; nobody else may use it any more.
+    /// </summary>
+    public static SocketStream Over(Socket socket) => EpollLoop.IsSupported ? new EpollSocketStream(socket) : new RuntimeSocketStream(socket);
+
+    /// <summary>Connects a socket and takes it over; the caller disposes of it when that fails.</summary>
+    /// <exception cref="SocketException">It could not be connected.</exception>
+    public static async ValueTask<SocketStream> ConnectAsync(Socket socket, IPEndPoint address, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        if (EpollLoop.IsSupported)
+        {
+            var stream = new EpollSocketStream(socket);
+            await EpollConnect.ConnectAsync(stream, socket, address, cancellationToken);
+            return stream;
+        }
+
+        await socket.ConnectAsync(address, cancellationToken);
+        return new RuntimeSocketStream(socket);
+    }
+
     /// <inheritdoc/>
-    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    public sealed override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         if (_readEnded)
         {
@@ -43,21 +66,23 @@ public sealed partial class SocketStream : DuplexStream
             return ValueTask.FromException<int>(_abort.ToException());
         }
 
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return ValueTask.FromCanceled<int>(cancellationToken);
+        }
+
         try
         {
-            var receiving = _socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);
-            return receiving.IsCompletedSuccessfully
-                ? new(Received(receiving.Result, buffer.IsEmpty))
-                : (_pendingRead ??= new PendingRead(this)).WaitAsync(receiving, buffer.IsEmpty);
+            return ReceiveAsync(buffer, cancellationToken);
         }
-        catch (Exception exception) when (exception is SocketException or ObjectDisposedException or StreamAbortedException)
+        catch (Exception exception) when (IsFailure(exception))
         {
-            return ValueTask.FromException<int>(exception as StreamAbortedException ?? Broken(exception));
+            return ValueTask.FromException<int>(Broken(exception));
         }
     }
 
     /// <inheritdoc/>
-    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    public sealed override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
         if (_writesCompleted)
         {
@@ -77,25 +102,17 @@ public sealed partial class SocketStream : DuplexStream
         try
         {
             // The system takes most writes at once; only one that it does not take needs what an asynchronous one needs.
-            if (!buffer.IsEmpty)
-            {
-                buffer = buffer[_socket.Send(buffer.Span, SocketFlags.None, out var error)..];
-                if (error is not (SocketError.Success or SocketError.WouldBlock))
-                {
-                    return ValueTask.FromException(Broken(new SocketException((int)error)));
-                }
-            }
+            buffer = buffer[SendNow(buffer.Span)..];
+            return buffer.IsEmpty ? ValueTask.CompletedTask : SendRestAsync(buffer, cancellationToken);
         }
-        catch (ObjectDisposedException exception)
+        catch (Exception exception) when (IsFailure(exception))
         {
             return ValueTask.FromException(Broken(exception));
         }
-
-        return buffer.IsEmpty ? ValueTask.CompletedTask : (_pendingWrite ??= new PendingWrite(this)).SendAsync(buffer, cancellationToken);
     }
 
     /// <inheritdoc/>
-    public override ValueTask CompleteWritesAsync(CancellationToken cancellationToken = default)
+    public sealed override ValueTask CompleteWritesAsync(CancellationToken cancellationToken = default)
     {
         if (!_writesCompleted)
         {
@@ -103,9 +120,9 @@ public sealed partial class SocketStream : DuplexStream
             _writesCompleted = true;
             try
             {
-                _socket.Shutdown(SocketShutdown.Send);
+                Socket.Shutdown(SocketShutdown.Send);
             }
-            catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+            catch (Exception exception) when (IsFailure(exception))
             {
                 throw Broken(exception);
             }
@@ -115,7 +132,7 @@ public sealed partial class SocketStream : DuplexStream
     }
 
     /// <inheritdoc/>
-    public override void Abort(StreamAbort reason)
+    public sealed override void Abort(StreamAbort reason)
     {
         if (Volatile.Read(ref _disposed) == 0 && _abort.TrySet(reason, byPeer: false))
         {
@@ -124,7 +141,7 @@ public sealed partial class SocketStream : DuplexStream
     }
 
     /// <inheritdoc/>
-    public override async ValueTask DisposeAsync()
+    public sealed override async ValueTask DisposeAsync()
     {
         if (!_writesCompleted)
         {
@@ -135,10 +152,12 @@ public sealed partial class SocketStream : DuplexStream
         {
             if (!_readEnded && _abort.TrySet(StreamAbort.Dropped, byPeer: false))
             {
+                EndWaits();
                 await LingerAsync();
             }
 
-            _socket.Dispose();
+            Socket.Dispose();
+            EndWaits();
         }
 
         GC.SuppressFinalize(this);
@@ -154,7 +173,7 @@ public sealed partial class SocketStream : DuplexStream
         var buffer = ArrayPool<byte>.Shared.Rent(16 * 1024);
         try
         {
-            while (await _socket.ReceiveAsync(buffer, SocketFlags.None, limit.Token) > 0)
+            while (await Socket.ReceiveAsync(buffer, SocketFlags.None, limit.Token) > 0)
             {
             }
         }
@@ -168,11 +187,42 @@ public sealed partial class SocketStream : DuplexStream
         }
     }
 
-    private int Received(int count, bool onlyWaited)
+    /// <summary>Receives what there is, or waits for it.</summary>
+    /// <exception cref="SocketException">It broke; or <see cref="ObjectDisposedException"/>, <see cref="IOException"/>.</exception>
+    private protected abstract ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken);
+
+    /// <summary>Sends what the system had no room for, as soon as it has.</summary>
+    /// <inheritdoc cref="ReceiveAsync" path="/exception"/>
+    private protected abstract ValueTask SendRestAsync(ReadOnlyMemory<byte> rest, CancellationToken cancellationToken);
+
+    /// <summary>Makes whoever waits for the socket fail, since the stream is aborted or disposed of.</summary>
+    private protected abstract void EndWaits();
+
+    /// <summary>Sends what there is room for.</summary>
+    /// <returns>How many bytes; fewer when there is no more room.</returns>
+    /// <exception cref="SocketException">It broke.</exception>
+    private protected int SendNow(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.IsEmpty)
+        {
+            return 0;
+        }
+
+        var count = Socket.Send(bytes, SocketFlags.None, out var error);
+        return error switch
+        {
+            SocketError.Success => count,
+            SocketError.WouldBlock => 0,
+            _ => throw new SocketException((int)error),
+        };
+    }
+
+    /// <summary>Notes the end.</summary>
+    /// <exception cref="StreamAbortedException">It is not the peer's, but what our own closing made.</exception>
+    private protected int Received(int count, bool onlyWaited)
     {
         if (count == 0 && !onlyWaited)
         {
-            // An end that our own closing made is not the peer's.
             _abort.ThrowIfSet();
             _readEnded = true;
         }
@@ -184,9 +234,9 @@ public sealed partial class SocketStream : DuplexStream
     {
         try
         {
-            if (_socket.ProtocolType == ProtocolType.Tcp)
+            if (Socket.ProtocolType == ProtocolType.Tcp)
             {
-                _socket.LingerState = new LingerOption(enable: true, seconds: 0);
+                Socket.LingerState = new LingerOption(enable: true, seconds: 0);
             }
         }
         catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
@@ -194,12 +244,20 @@ public sealed partial class SocketStream : DuplexStream
             // The connection is gone already, so there is nobody left to send a reset to.
         }
 
-        _socket.Dispose();
+        Socket.Dispose();
+        EndWaits();
     }
 
+    private protected static bool IsFailure(Exception exception) => exception is SocketException or ObjectDisposedException or IOException;
+
     /// <summary>The one door to the aborted state from underneath; the first reason stays.</summary>
-    private StreamAbortedException Broken(Exception cause)
+    private protected StreamAbortedException Broken(Exception cause)
     {
+        if (cause is StreamAbortedException aborted)
+        {
+            return aborted;
+        }
+
         var (reason, byPeer) = cause switch
         {
             SocketException { SocketErrorCode: SocketError.ConnectionReset or SocketError.Shutdown or SocketError.ConnectionAborted or SocketError.NotConnected } =>

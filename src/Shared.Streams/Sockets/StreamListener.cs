@@ -75,7 +75,7 @@ public sealed class StreamListener : IAsyncDisposable
         try
         {
             var remote = socket.RemoteEndPoint is IPEndPoint endPoint ? endPoint.ToString() : LocalAddress.ToString();
-            return new AcceptedStream(new SocketStream(socket), remote);
+            return new AcceptedStream(SocketStream.Over(socket), remote);
         }
         catch
         {

@@ -17,9 +17,18 @@ internal sealed class InnerStream(DuplexStream inner) : AdaptedStream(inner, lea
     private readonly SemaphoreSlim _session = new(1);
     private readonly TransportBuffer _buffer = new(inner);
     private volatile bool _endReached;
+    private volatile bool _isShakingHands;
 
     /// <summary>The right to use the TLS session for reading or for shutting down.</summary>
     public SemaphoreSlim Session => _session;
+
+    /// <summary>
+    /// While set, what comes is gone on with in the thread pool: a handshake computes for longer than other sockets of the same thread should wait.
+    /// </summary>
+    public bool IsShakingHands
+    {
+        set => _isShakingHands = value;
+    }
 
     /// <summary>What was gathered, or came before it was asked for.</summary>
     public TransportBuffer Buffer => _buffer;
@@ -45,7 +54,13 @@ internal sealed class InnerStream(DuplexStream inner) : AdaptedStream(inner, lea
         _session.Release();
         try
         {
-            return await reading;
+            var count = await reading;
+            if (_isShakingHands)
+            {
+                await Task.Yield();
+            }
+
+            return count;
         }
         finally
         {

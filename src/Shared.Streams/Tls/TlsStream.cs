@@ -223,8 +223,11 @@ public sealed class TlsStream : DuplexStream
     {
         try
         {
+            await Task.Yield();
             await _transport.Session.WaitAsync();
+            _transport.IsShakingHands = true;
             await authenticate(_tls);
+            _transport.IsShakingHands = false;
             _transport.Session.Release();
         }
         catch

@@ -29,7 +29,7 @@ internal sealed class CarrierDoor(
         try
         {
             SocketTuning.Apply(socket);
-            carrier = await TlsStream.AcceptAsync(new SocketStream(socket), Tls, limit.Token);
+            carrier = await TlsStream.AcceptAsync(SocketStream.Over(socket), Tls, limit.Token);
         }
         catch (Exception exception) when (exception is AuthenticationException or IOException or SocketException or OperationCanceledException)
         {

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using Shared.Streams.Dialing;
 using Shared.Streams.Sockets;
 
@@ -10,6 +12,24 @@ public sealed class TcpConformance : DuplexStreamConformance
     protected override bool CarriesAbortReason => false;
 
     protected override Task<StreamPair> ConnectAsync() => Sockets.ConnectAsync(ListenAddress.Parse("127.0.0.1:0"));
+}
+
+/// <summary>As on systems without epoll.</summary>
+public sealed class RuntimeTcpConformance : DuplexStreamConformance
+{
+    protected override int Bulk => 64 * 1024 * 1024;
+
+    protected override bool CarriesAbortReason => false;
+
+    protected override async Task<StreamPair> ConnectAsync()
+    {
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        var left = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await left.ConnectAsync(listener.LocalEndPoint!, TestContext.Current.CancellationToken);
+        return new StreamPair(new RuntimeSocketStream(left), new RuntimeSocketStream(await listener.AcceptAsync(TestContext.Current.CancellationToken)));
+    }
 }
 
 public sealed class UnixSocketConformance : DuplexStreamConformance

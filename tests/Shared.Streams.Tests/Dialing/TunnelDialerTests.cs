@@ -127,7 +127,7 @@ public sealed class TunnelDialerTests : IAsyncDisposable
     private async Task<TlsStream> TakeCarrierAsync()
     {
         var carrier = await TlsStream.AcceptAsync(
-            new SocketStream(await AcceptAsync()), CarrierTls.Server(SslStreamCertificateContext.Create(TestCertificate.Localhost, null)), Cancelled);
+            SocketStream.Over(await AcceptAsync()), CarrierTls.Server(SslStreamCertificateContext.Create(TestCertificate.Localhost, null)), Cancelled);
         Assert.IsType<AccessHostname>(await CarrierHandshake.ReceiveAsync(carrier, Cancelled));
         await CarrierHandshake.SendAsync(carrier, new Joined(), Cancelled);
         return carrier;

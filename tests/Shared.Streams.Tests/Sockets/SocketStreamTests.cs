@@ -1,12 +1,16 @@
-using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using Shared.Streams.Sockets;
+using Shared.Streams.Sockets.Epoll;
 
 namespace Shared.Streams.Tests.Sockets;
 
+public sealed class EpollSocketStreamTests() : SocketStreamTests(static socket => new EpollSocketStream(socket));
+
+public sealed class RuntimeSocketStreamTests() : SocketStreamTests(static socket => new RuntimeSocketStream(socket));
+
 /// <summary>A stream on one end and a raw socket on the other, to see what really is on the wire.</summary>
-public sealed class SocketStreamTests
+public abstract class SocketStreamTests(Func<Socket, SocketStream> over)
 {
     private const int MiB = 1024 * 1024;
 
@@ -100,64 +104,215 @@ public sealed class SocketStreamTests
     }
 
     [Fact]
-    public void Stalled_reader_is_not_taken_for_a_dead_peer()
+    public async Task Cancelled_read_takes_nothing_from_the_next_one()
     {
-        // With TCP_USER_TIMEOUT the kernel would cut the connection of a reader that pauses for longer.
-        const int TcpUserTimeout = 18;
-        Assert.SkipUnless(OperatingSystem.IsLinux(), "the option is Linux's");
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        var (stream, raw) = await ConnectAsync();
+        using var _ = raw;
+        await using var __ = stream;
+        for (var round = 0; round < 50; round++)
+        {
+            using var cancellation = CancellationTokenSource.CreateLinkedTokenSource(Cancelled);
+            var reading = stream.ReadAsync(new byte[10], cancellation.Token).AsTask();
+            await cancellation.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => reading.WaitAsync(Patience, Cancelled));
 
-        SocketTuning.Apply(socket);
-
-        var value = new byte[sizeof(int)];
-        socket.GetRawSocketOption((int)SocketOptionLevel.Tcp, TcpUserTimeout, value);
-        Assert.Equal(0, BinaryPrimitives.ReadInt32LittleEndian(value));
-        Assert.True(socket.NoDelay);
-        Assert.NotEqual(0, (int)socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive)!);
+            await raw.SendAsync(new byte[] { (byte)round }, Cancelled);
+            var buffer = new byte[10];
+            Assert.Equal(1, await stream.ReadAsync(buffer, Cancelled).AsTask().WaitAsync(Patience, Cancelled));
+            Assert.Equal(round, buffer[0]);
+        }
     }
 
     [Fact]
-    public async Task Accepted_connections_have_the_options_of_their_listener()
+    public async Task Abort_ends_a_read_and_a_write_that_wait()
     {
-        using var listening = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        SocketTuning.Apply(listening);
-        listening.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listening.Listen();
-        using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        await client.ConnectAsync(listening.LocalEndPoint!, Cancelled);
+        var (stream, raw) = await ConnectAsync();
+        using var _ = raw;
+        var reading = stream.ReadAsync(new byte[1], Cancelled).AsTask();
+        var writing = stream.WriteAsync(new byte[64 * MiB], Cancelled).AsTask();
+        Assert.False(reading.IsCompleted || writing.IsCompleted);
 
-        using var accepted = await listening.AcceptAsync(Cancelled);
+        stream.Abort(new StreamAbort(AbortCode.Shutdown, "enough"));
 
-        Assert.True(accepted.NoDelay);
-        foreach (var (level, option) in new[]
+        foreach (var waiting in new[] { reading, writing })
         {
-            (SocketOptionLevel.Socket, SocketOptionName.KeepAlive), (SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime),
-            (SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval), (SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount),
-        })
-        {
-            Assert.Equal((int)listening.GetSocketOption(level, option)!, (int)accepted.GetSocketOption(level, option)!);
+            var abort = await Assert.ThrowsAsync<StreamAbortedException>(() => waiting.WaitAsync(Patience, Cancelled));
+            Assert.Equal((AbortCode.Shutdown, "enough", false), (abort.Reason.Code, abort.Reason.Detail, abort.ByPeer));
         }
 
-        if (OperatingSystem.IsLinux() && Environment.OSVersion.Version >= new Version(6, 15))
+        await stream.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Cancelled_write_that_waits_ends()
+    {
+        var (stream, raw) = await ConnectAsync();
+        using var _ = raw;
+        await using var __ = stream;
+        using var cancellation = CancellationTokenSource.CreateLinkedTokenSource(Cancelled);
+        var writing = stream.WriteAsync(new byte[64 * MiB], cancellation.Token).AsTask();
+
+        await cancellation.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => writing.WaitAsync(Patience, Cancelled));
+    }
+
+    [Theory]
+    [InlineData(0, 16)]
+    [InlineData(15, 16)]
+    [InlineData(16, 16)]
+    [InlineData(17, 16)]
+    [InlineData(64 * 1024, 16 * 1024)]
+    public async Task End_is_read_behind_the_last_byte_however_it_meets_the_buffer(int bytes, int bufferSize)
+    {
+        for (var round = 0; round < 20; round++)
         {
-            Assert.Equal(RawOption(listening), RawOption(accepted));
+            var (stream, raw) = await ConnectAsync();
+            var sending = SendAndEndAsync(raw, bytes);
+            var buffer = new byte[bufferSize];
+            var received = 0;
+            while (true)
+            {
+                await stream.ReadAsync(Memory<byte>.Empty, Cancelled).AsTask().WaitAsync(Patience, Cancelled);
+                var count = await stream.ReadAsync(buffer, Cancelled).AsTask().WaitAsync(Patience, Cancelled);
+                if (count == 0)
+                {
+                    break;
+                }
+
+                received += count;
+            }
+
+            Assert.Equal(bytes, received);
+            await sending;
+            await stream.CompleteWritesAsync(Cancelled);
+            await stream.DisposeAsync();
+            raw.Dispose();
         }
 
-        static int RawOption(Socket socket)
+        static async Task SendAndEndAsync(Socket socket, int bytes)
         {
-            const int LinuxRtoMax = 44;
-            var value = new byte[sizeof(int)];
-            socket.GetRawSocketOption((int)SocketOptionLevel.Tcp, LinuxRtoMax, value);
-            return BinaryPrimitives.ReadInt32LittleEndian(value);
+            await SendAllAsync(socket, bytes);
+            socket.Shutdown(SocketShutdown.Send);
         }
     }
 
-    private static async Task<(SocketStream Stream, Socket Raw)> ConnectAsync()
+    [Fact]
+    public async Task Wait_without_a_buffer_is_ended_by_a_reset()
     {
-        await using var listener = StreamListener.Bind(ListenAddress.Of(new IPEndPoint(IPAddress.Loopback, 0)));
+        var (stream, raw) = await ConnectAsync();
+        await using var __ = stream;
+        var waiting = stream.ReadAsync(Memory<byte>.Empty, Cancelled).AsTask();
+        raw.LingerState = new LingerOption(true, 0);
+        raw.Dispose();
+
+        var abort = await Assert.ThrowsAsync<StreamAbortedException>(async () =>
+        {
+            await waiting.WaitAsync(Patience, Cancelled);
+            await stream.ReadAsync(new byte[1], Cancelled).AsTask().WaitAsync(Patience, Cancelled);
+        });
+        Assert.Equal((StreamAbort.Reset, true), (abort.Reason, abort.ByPeer));
+    }
+
+    [Fact]
+    public async Task Both_directions_carry_everything_while_sizes_and_pauses_vary()
+    {
+        const int Total = 8 * MiB;
+        var pairs = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => ConnectAsync()));
+        await Task.WhenAll(pairs.Select(async (pair, number) =>
+        {
+            await using var stream = pair.Stream;
+            await using var peer = over(pair.Raw);
+            await Task.WhenAll(
+                SendVaryingAsync(stream, new Random(number), Total), SendVaryingAsync(peer, new Random(100 + number), Total),
+                CheckVaryingAsync(stream, new Random(200 + number), Total), CheckVaryingAsync(peer, new Random(300 + number), Total));
+        }));
+
+        static async Task SendVaryingAsync(DuplexStream stream, Random random, int total)
+        {
+            var bytes = new byte[300_000];
+            for (var sent = 0; sent < total;)
+            {
+                var count = Math.Min(total - sent, random.Next(3) == 0 ? random.Next(1, bytes.Length) : random.Next(1, 2000));
+                for (var index = 0; index < count; index++)
+                {
+                    bytes[index] = (byte)((sent + index) * 31 >> 3);
+                }
+
+                await stream.WriteAsync(bytes.AsMemory(0, count), Cancelled).AsTask().WaitAsync(Patience, Cancelled);
+                sent += count;
+                if (random.Next(20) == 0)
+                {
+                    await Task.Yield();
+                }
+            }
+
+            await stream.CompleteWritesAsync(Cancelled);
+        }
+
+        static async Task CheckVaryingAsync(DuplexStream stream, Random random, int total)
+        {
+            var bytes = new byte[100_000];
+            var received = 0;
+            while (true)
+            {
+                if (random.Next(2) == 0)
+                {
+                    await stream.ReadAsync(Memory<byte>.Empty, Cancelled).AsTask().WaitAsync(Patience, Cancelled);
+                }
+
+                var count = await stream.ReadAsync(bytes.AsMemory(0, random.Next(1, bytes.Length)), Cancelled).AsTask().WaitAsync(Patience, Cancelled);
+                if (count == 0)
+                {
+                    break;
+                }
+
+                for (var index = 0; index < count; index++)
+                {
+                    if (bytes[index] != (byte)((received + index) * 31 >> 3))
+                    {
+                        Assert.Fail($"byte {received + index} is another one");
+                    }
+                }
+
+                received += count;
+            }
+
+            Assert.Equal(total, received);
+        }
+    }
+
+    [Fact]
+    public async Task Sockets_come_and_go_while_others_work()
+    {
+        await Task.WhenAll(Enumerable.Range(0, 20).Select(async number =>
+        {
+            for (var round = 0; round < 60; round++)
+            {
+                var (stream, raw) = await ConnectAsync();
+                using var _ = raw;
+                var message = new byte[] { (byte)number, (byte)round };
+                var waiting = stream.ReadAsync(Memory<byte>.Empty, Cancelled).AsTask();
+                await raw.SendAsync(message, Cancelled);
+                await waiting.WaitAsync(Patience, Cancelled);
+                var buffer = new byte[10];
+                Assert.Equal(2, await stream.ReadAsync(buffer, Cancelled).AsTask().WaitAsync(Patience, Cancelled));
+                Assert.Equal(message, buffer[..2]);
+                var unanswered = stream.ReadAsync(buffer, Cancelled).AsTask();
+                await stream.DisposeAsync();
+                await Assert.ThrowsAsync<StreamAbortedException>(() => unanswered.WaitAsync(Patience, Cancelled));
+            }
+        }));
+    }
+
+    private async Task<(SocketStream Stream, Socket Raw)> ConnectAsync()
+    {
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
         var raw = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        await raw.ConnectAsync(listener.LocalAddress.IPEndPoint!, Cancelled);
-        return ((await listener.AcceptAsync(Cancelled)).Stream, raw);
+        await raw.ConnectAsync(listener.LocalEndPoint!, Cancelled);
+        return (over(await listener.AcceptAsync(Cancelled)), raw);
     }
 
     private static Task<int> ReceiveAsync(Socket socket) =>

@@ -49,6 +49,12 @@ internal sealed class OriginLogin(OriginConnector connector, MessageReader reade
                 return new OriginConnection(connector, reader, _parameters, _processId, _cancelKey);
             }
 
+            if (_state == LoginState.SaslStarted)
+            {
+                // Keys are derived from a password for milliseconds, in which no other socket of this thread should wait.
+                await Task.Yield();
+            }
+
             Receive(type, body.Span);
             await SendAsync(cancellationToken);
         }

@@ -4,22 +4,41 @@ using System.Threading.Tasks.Sources;
 
 namespace Shared.Streams.Sockets;
 
-/// <content>
-/// What waits for the socket: one read and one write at most, so one object each does for all of them. An async method's would be taken from a
-/// small cache for each wait, and when thousands wait, or who goes on is another thread than who waited, most are made anew.
-/// </content>
-public sealed partial class SocketStream
+/// <summary>
+/// A socket that the runtime waits for, on systems without epoll. One read and one write wait at most, so one object each does for all of
+/// them: an async method's would be taken from a small cache for each wait, and when thousands wait, most are made anew.
+/// </summary>
+internal sealed class RuntimeSocketStream(Socket socket) : SocketStream(socket)
 {
+    private PendingRead? _pendingRead;
+    private PendingWrite? _pendingWrite;
+
+    private protected override ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        var receiving = Socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);
+        return receiving.IsCompletedSuccessfully
+            ? new(Received(receiving.Result, buffer.IsEmpty))
+            : (_pendingRead ??= new PendingRead(this)).WaitAsync(receiving, buffer.IsEmpty);
+    }
+
+    private protected override ValueTask SendRestAsync(ReadOnlyMemory<byte> rest, CancellationToken cancellationToken) =>
+        (_pendingWrite ??= new PendingWrite(this)).SendAsync(rest, cancellationToken);
+
+    // The runtime ends the waits of a socket that is closed.
+    private protected override void EndWaits()
+    {
+    }
+
     /// <summary>The read that waits.</summary>
     private sealed class PendingRead : IValueTaskSource<int>
     {
-        private readonly SocketStream _stream;
+        private readonly RuntimeSocketStream _stream;
         private readonly Action _onReceived;
         private ManualResetValueTaskSourceCore<int> _result;
         private ValueTaskAwaiter<int> _receiving;
         private bool _onlyWaits;
 
-        public PendingRead(SocketStream stream)
+        public PendingRead(RuntimeSocketStream stream)
         {
             _stream = stream;
             _onReceived = OnReceived;
@@ -51,7 +70,7 @@ public sealed partial class SocketStream
             }
             catch (Exception exception)
             {
-                _result.SetException(exception is SocketException or ObjectDisposedException ? _stream.Broken(exception) : exception);
+                _result.SetException(IsFailure(exception) ? _stream.Broken(exception) : exception);
                 return;
             }
 
@@ -62,14 +81,14 @@ public sealed partial class SocketStream
     /// <summary>The write of which the system has not taken everything yet.</summary>
     private sealed class PendingWrite : IValueTaskSource
     {
-        private readonly SocketStream _stream;
+        private readonly RuntimeSocketStream _stream;
         private readonly Action _onSent;
         private ManualResetValueTaskSourceCore<bool> _result;
         private ValueTaskAwaiter<int> _sending;
         private ReadOnlyMemory<byte> _rest;
         private CancellationToken _cancellationToken;
 
-        public PendingWrite(SocketStream stream)
+        public PendingWrite(RuntimeSocketStream stream)
         {
             _stream = stream;
             _onSent = OnSent;
@@ -98,7 +117,7 @@ public sealed partial class SocketStream
             {
                 while (!_rest.IsEmpty)
                 {
-                    if (!IsSent(_stream._socket.SendAsync(_rest, SocketFlags.None, _cancellationToken)))
+                    if (!IsSent(_stream.Socket.SendAsync(_rest, SocketFlags.None, _cancellationToken)))
                     {
                         _sending.UnsafeOnCompleted(_onSent);
                         return;
@@ -140,7 +159,7 @@ public sealed partial class SocketStream
         private void Fail(Exception exception)
         {
             _rest = default;
-            _result.SetException(exception is SocketException or ObjectDisposedException ? _stream.Broken(exception) : exception);
+            _result.SetException(IsFailure(exception) ? _stream.Broken(exception) : exception);
         }
     }
 }

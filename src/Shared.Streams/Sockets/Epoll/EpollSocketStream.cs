@@ -1,0 +1,141 @@
+using System.Net.Sockets;
+
+namespace Shared.Streams.Sockets.Epoll;
+
+/// <summary>
+/// A socket that an <see cref="EpollLoop"/> waits for: from the first time that there is something to wait for. It is read until it gives less
+/// than was asked for, and then not before the loop has heard of more (epoll(7), edge-triggered).
+/// </summary>
+internal sealed class EpollSocketStream : SocketStream, IEpollTarget
+{
+    private const EpollEvents ForReading = EpollEvents.Readable | EpollEvents.PeerEnded;
+    private const EpollEvents ForBoth = ForReading | EpollEvents.Writable;
+    private const EpollEvents EndOrError = EpollEvents.PeerEnded | EpollEvents.HangUp | EpollEvents.Error;
+
+    private readonly Lock _watching = new();
+    private EpollLoop? _loop;
+    private volatile EpollEvents _watched;
+    private readonly EpollRead _read;
+    private EpollWrite? _write;
+
+    /// <summary>The reader's: a receive may give something, whatever the loop has heard.</summary>
+    private bool _mayHaveMore = true;
+
+    /// <summary>An end or an error is there, behind whatever bytes there are.</summary>
+    private volatile bool _isOver;
+
+    public EpollSocketStream(Socket socket)
+        : base(socket) => _read = new EpollRead(this);
+
+    ulong IEpollTarget.Key { get; set; }
+
+    void IEpollTarget.OnEvents(EpollEvents events)
+    {
+        if ((events & EndOrError) != 0)
+        {
+            _isOver = true;
+        }
+
+        if ((events & (EpollEvents.Readable | EndOrError)) != 0)
+        {
+            _read.OnReady();
+        }
+
+        if ((events & (EpollEvents.Writable | EpollEvents.HangUp | EpollEvents.Error)) != 0)
+        {
+            _write?.OnReady();
+        }
+    }
+
+    /// <summary>Completes when a connection that was begun is made, or has failed: <see cref="SocketOptionName.Error"/> tells.</summary>
+    public ValueTask WaitConnectedAsync(CancellationToken cancellationToken) => Write.SendAsync(default, cancellationToken);
+
+    private EpollWrite Write => _write ??= new EpollWrite(this);
+
+    private protected override ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
+        TryReceive(buffer.Span, out var count) ? new(count) : _read.ReceiveAsync(buffer, cancellationToken);
+
+    private protected override ValueTask SendRestAsync(ReadOnlyMemory<byte> rest, CancellationToken cancellationToken) =>
+        Write.SendAsync(rest, cancellationToken);
+
+    private protected override void EndWaits()
+    {
+        _loop?.Forget(this);
+        _read.OnAborted();
+        _write?.OnAborted();
+    }
+
+    /// <summary>Whether the stream is aborted or disposed of.</summary>
+    internal bool IsEnded => IsAborted;
+
+    /// <summary>Receives what there is since the loop has heard of it; false when there is nothing.</summary>
+    /// <exception cref="SocketException">It broke.</exception>
+    internal bool TryReceiveHeard(Span<byte> buffer, out int count)
+    {
+        _mayHaveMore = true;
+        if (buffer.IsEmpty)
+        {
+            count = 0;
+            return true;
+        }
+
+        return TryReceiveNow(buffer, out count);
+    }
+
+    /// <summary>Sends what there is room for.</summary>
+    /// <exception cref="SocketException">It broke.</exception>
+    internal int TrySend(ReadOnlySpan<byte> bytes) => SendNow(bytes);
+
+    /// <summary>What a wait fails with.</summary>
+    internal Exception Translate(Exception exception) => IsFailure(exception) ? Broken(exception) : exception;
+
+    private bool TryReceive(Span<byte> buffer, out int count)
+    {
+        var heard = _read.TryTakeHeard();
+        if (buffer.IsEmpty)
+        {
+            count = 0;
+            return _mayHaveMore = (heard || _mayHaveMore) && (_isOver || Socket.Available > 0);
+        }
+
+        count = 0;
+        return (heard || _mayHaveMore) && TryReceiveNow(buffer, out count);
+    }
+
+    private bool TryReceiveNow(Span<byte> buffer, out int count)
+    {
+        count = Socket.Receive(buffer, SocketFlags.None, out var error);
+        if (error is not (SocketError.Success or SocketError.WouldBlock))
+        {
+            throw new SocketException((int)error);
+        }
+
+        // Less than was asked for is all that there was, unless the end is behind it, of which the loop does not tell again.
+        _mayHaveMore = error == SocketError.Success && (count == buffer.Length || _isOver);
+        if (error == SocketError.WouldBlock)
+        {
+            return false;
+        }
+
+        count = Received(count, onlyWaited: false);
+        return true;
+    }
+
+    /// <summary>Lets the loop watch for one direction.</summary>
+    /// <exception cref="IOException">It cannot.</exception>
+    internal void Watch(bool writes)
+    {
+        var wanted = writes ? ForBoth : ForReading;
+        if ((_watched & wanted) == wanted)
+        {
+            return;
+        }
+
+        lock (_watching)
+        {
+            _loop ??= EpollLoop.ForNewSocket();
+            _loop.Watch(this, Socket.SafeHandle, _watched | wanted);
+            _watched |= wanted;
+        }
+    }
+}

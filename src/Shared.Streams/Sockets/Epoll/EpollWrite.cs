@@ -1,0 +1,30 @@
+using System.Threading.Tasks.Sources;
+
+namespace Shared.Streams.Sockets.Epoll;
+
+/// <summary>The write of which the system has not taken everything yet.</summary>
+internal sealed class EpollWrite(EpollSocketStream stream) : EpollWait<bool>(stream), IValueTaskSource
+{
+    private ReadOnlyMemory<byte> _rest;
+
+    /// <summary>Sends all of it; waits for room before the first byte.</summary>
+    public ValueTask SendAsync(ReadOnlyMemory<byte> rest, CancellationToken cancellationToken)
+    {
+        _rest = rest;
+        return new(this, Begin(cancellationToken));
+    }
+
+    public void GetResult(short token) => ResultOf(token);
+
+    protected override bool TryGo(out bool result)
+    {
+        while (!_rest.IsEmpty && Stream.TrySend(_rest.Span) is > 0 and var count)
+        {
+            _rest = _rest[count..];
+        }
+
+        return result = _rest.IsEmpty;
+    }
+
+    protected override void Watch() => Stream.Watch(writes: true);
+}
