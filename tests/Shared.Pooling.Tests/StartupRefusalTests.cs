@@ -19,7 +19,7 @@ public sealed class StartupRefusalTests : IAsyncDisposable
     [InlineData("Prefer")]
     public async Task Driver_gets_the_reason_as_a_PostgreSQL_error(string sslMode)
     {
-        using var refusing = RefuseAll(Offline);
+        await using var refusing = RefuseAll(Offline);
         await using var connection = new NpgsqlConnection($"Host=127.0.0.1;Port={Port};Username=app;Pooling=false;SSL Mode={sslMode}");
 
         var exception = await Assert.ThrowsAsync<PostgresException>(() => connection.OpenAsync(TestContext.Current.CancellationToken));
@@ -35,7 +35,7 @@ public sealed class StartupRefusalTests : IAsyncDisposable
     [InlineData("draining", "08006")]
     public async Task Code_becomes_the_SQLSTATE_that_users_expect(string code, string sqlState)
     {
-        using var refusing = RefuseAll(new DialException(Hop.Ingress, code, "y"));
+        await using var refusing = RefuseAll(new DialException(Hop.Ingress, code, "y"));
         await using var connection = new NpgsqlConnection($"Host=127.0.0.1;Port={Port};Username=app;Pooling=false");
 
         var exception = await Assert.ThrowsAsync<PostgresException>(() => connection.OpenAsync(TestContext.Current.CancellationToken));
@@ -77,16 +77,15 @@ public sealed class StartupRefusalTests : IAsyncDisposable
     private int Port => _listener.LocalAddress.IPEndPoint!.Port;
 
     // A driver that was refused with encryption on offer tries again without.
-    private CancellationTokenSource RefuseAll(DialException failure)
+    private Refusing RefuseAll(DialException failure)
     {
         var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        _ = AcceptLoop.RunAsync(
+        return new Refusing(stop, AcceptLoop.RunAsync(
             _listener,
             (accepted, stopped) => StartupRefusal.AnswerAsync(accepted.Stream, failure, TimeProvider.System, stopped),
             static exception => Assert.Fail(exception.ToString()),
             TimeProvider.System,
-            stop.Token);
-        return stop;
+            stop.Token));
     }
 
     private async Task RefuseAsync(DialException failure)
@@ -107,5 +106,15 @@ public sealed class StartupRefusalTests : IAsyncDisposable
 
         await refusing;
         Assert.Equal(SocketError.ConnectionReset, exception.SocketErrorCode);
+    }
+
+    private sealed class Refusing(CancellationTokenSource stop, Task loop) : IAsyncDisposable
+    {
+        public async ValueTask DisposeAsync()
+        {
+            await stop.CancelAsync();
+            await loop;
+            stop.Dispose();
+        }
     }
 }
