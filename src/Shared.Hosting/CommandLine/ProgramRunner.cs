@@ -45,9 +45,9 @@ public static class ProgramRunner
     }
 
     /// <summary>
-    /// Lets whoever waits for a socket go on on the thread that learned of it, instead of waking one of the thread pool for it: half the
-    /// processor time for each message that is relayed (bench/README.md). Nothing may block there, which is why the log is written by a
-    /// thread of its own. The runtime reads this when the first socket is used. It can be switched off from outside with 0.
+    /// Lets whoever waits for one of the runtime's sockets go on on the thread that learned of it, as with our own: accepting, and the web server's
+    /// connections. Nothing may block there, which is why the log is written by a thread of its own. The runtime reads this when the first socket is
+    /// used. It can be switched off from outside with 0.
     /// </summary>
     private static void RunCompletionsInline()
     {

@@ -22,45 +22,74 @@ internal sealed class GatheringSink : ILogEventSink, IDisposable
     private readonly StringWriter _text = new(CultureInfo.InvariantCulture);
     private readonly Stream _output = Console.OpenStandardError();
     private readonly Lock _writing = new();
-    private readonly ITimer _timer;
+    private readonly AutoResetEvent _logged = new(false);
+    private readonly AutoResetEvent _urgent = new(false);
+    private readonly Thread _writer;
     private int _armed;
+    private volatile bool _ending;
     private bool _disposed;
 
     public GatheringSink(ITextFormatter formatter)
     {
         _formatter = formatter;
-        _timer = TimeProvider.System.CreateTimer(
-            static sink => ((GatheringSink)sink!).Write(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+
+        // A timer would wake its own thread and one of the thread pool for each batch, which spins before it sleeps again.
+        _writer = new Thread(Run) { IsBackground = true, Name = "log" };
+        _writer.Start();
     }
 
     /// <inheritdoc/>
     public void Emit(LogEvent logEvent)
     {
+        if (_ending)
+        {
+            return;
+        }
+
         _waiting.Enqueue(logEvent);
         if (_waiting.Count > MaxWaiting)
         {
             Write();
+            return;
         }
-        else if (logEvent.Level >= LogEventLevel.Error)
+
+        if (logEvent.Level >= LogEventLevel.Error)
         {
-            _timer.Change(TimeSpan.Zero, Timeout.InfiniteTimeSpan);
+            _urgent.Set();
         }
-        else if (Interlocked.Exchange(ref _armed, 1) == 0)
+
+        if (Interlocked.Exchange(ref _armed, 1) == 0)
         {
-            _timer.Change(Delay, Timeout.InfiniteTimeSpan);
+            _logged.Set();
         }
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        _timer.Dispose();
+        _ending = true;
+        _urgent.Set();
+        _logged.Set();
+        _writer.Join();
         Write();
         lock (_writing)
         {
             _disposed = true;
             _text.Dispose();
             _output.Dispose();
+        }
+
+        _logged.Dispose();
+        _urgent.Dispose();
+    }
+
+    private void Run()
+    {
+        while (!_ending)
+        {
+            _logged.WaitOne();
+            _urgent.WaitOne(Delay);
+            Write();
         }
     }
 
