@@ -35,10 +35,11 @@ internal sealed record PoolerLoad(string Name, string[] Arguments, int Clients, 
 /// <summary>What is measured of a pooler.</summary>
 internal static class PoolerMetrics
 {
+    public static readonly Metric ClientCpu = new("cpu_client_connect", "… processor time of pgbench itself per 1,000", "s", HasRatio: false);
     public static readonly Metric LoadedMemory = new("rss_loaded_mib", "Resident memory after 64 clients in prepared mode", "MiB", HasRatio: false);
     public static readonly Metric IdleMemory = new("rss_idle_mib", "Resident memory with many idle clients", "MiB", HasRatio: false);
     public static readonly Metric IdleMemoryPerClient = new("rss_idle_kib_per_client", "… for each of them", "KiB", HasRatio: false);
 
     public static IReadOnlyList<Metric> All { get; } =
-        [.. PoolerLoad.All.SelectMany(load => new[] { load.Throughput, load.Cpu }), LoadedMemory, IdleMemory, IdleMemoryPerClient];
+        [.. PoolerLoad.All.SelectMany(load => new[] { load.Throughput, load.Cpu }), ClientCpu, LoadedMemory, IdleMemory, IdleMemoryPerClient];
 }

@@ -70,9 +70,15 @@ internal sealed class PoolerSuite : ISuite
     {
         WatchedProcess[] watched = contender.Pooler is { } pooler ? [pooler] : [];
         var before = ProcessUsage.CpuSeconds(watched);
+        var clientsBefore = ProcessUsage.EndedChildrenCpuSeconds();
         var seconds = load.ConnectsAnew ? options.ConnectSeconds : options.PgbenchSeconds;
         var count = await pgbench.CountAsync(contender.Address, load.Arguments, load.Clients, seconds, cancellationToken);
         samples.Add(contender.Name, load.Throughput, count.PerSecond);
+        if (load.ConnectsAnew)
+        {
+            samples.Add(contender.Name, PoolerMetrics.ClientCpu, (ProcessUsage.EndedChildrenCpuSeconds() - clientsBefore) / count.Transactions * 1000);
+        }
+
         foreach (var process in watched)
         {
             samples.Add(contender.Name, load.Cpu, (ProcessUsage.CpuSeconds(watched) - before) / count.Transactions * 1000);

@@ -12,6 +12,8 @@ internal static class ProcessUsage
     private const int ParentField = 1;
     private const int UserTimeField = 11;
     private const int SystemTimeField = 12;
+    private const int ChildrenUserTimeField = 13;
+    private const int ChildrenSystemTimeField = 14;
 
     /// <returns>Seconds of processor time, user and system.</returns>
     public static double CpuSeconds(IEnumerable<WatchedProcess> processes)
@@ -19,6 +21,13 @@ internal static class ProcessUsage
         var stats = ReadAllStats();
         return processes.SelectMany(process => WithDescendants(process.Id, stats))
             .Sum(id => Ticks(stats[id], UserTimeField) + Ticks(stats[id], SystemTimeField)) / TicksPerSecond;
+    }
+
+    /// <returns>Seconds of processor time of all children of this process that have ended.</returns>
+    public static double EndedChildrenCpuSeconds()
+    {
+        var stat = ReadAllStats()[Environment.ProcessId];
+        return (Ticks(stat, ChildrenUserTimeField) + Ticks(stat, ChildrenSystemTimeField)) / TicksPerSecond;
     }
 
     /// <returns>Resident memory in KiB.</returns>

@@ -24,6 +24,10 @@ internal sealed class RuntimeSocketStream(Socket socket) : SocketStream(socket)
     private protected override ValueTask SendRestAsync(ReadOnlyMemory<byte> rest, CancellationToken cancellationToken) =>
         (_pendingWrite ??= new PendingWrite(this)).SendAsync(rest, cancellationToken);
 
+    private protected override void StopWatching()
+    {
+    }
+
     // The runtime ends the waits of a socket that is closed.
     private protected override void EndWaits()
     {

@@ -163,6 +163,30 @@ public abstract class SocketStream : DuplexStream
         GC.SuppressFinalize(this);
     }
 
+    /// <summary>Looks at what has arrived and leaves it where it is. Not while a read is outstanding.</summary>
+    /// <returns>How many bytes there are to see, 0 when there are none.</returns>
+    /// <exception cref="SocketException">The connection broke.</exception>
+    public int Peek(Span<byte> buffer)
+    {
+        var count = Socket.Receive(buffer, SocketFlags.Peek, out var error);
+        return error switch
+        {
+            SocketError.Success => count,
+            SocketError.WouldBlock => 0,
+            _ => throw new SocketException((int)error),
+        };
+    }
+
+    /// <summary>
+    /// Gives the socket back, with everything that was not read still in it. Not while a read or a write is outstanding; the stream is nobody's to
+    /// use afterwards.
+    /// </summary>
+    public Socket Detach()
+    {
+        StopWatching();
+        return Socket;
+    }
+
     /// <summary>
     /// Takes what still comes until the peer has seen our end and closed: closing a socket with bytes that were not read makes the kernel
     /// send a reset, and that may destroy at the peer what we wrote last.
@@ -194,6 +218,9 @@ public abstract class SocketStream : DuplexStream
     /// <summary>Sends what the system had no room for, as soon as it has.</summary>
     /// <inheritdoc cref="ReceiveAsync" path="/exception"/>
     private protected abstract ValueTask SendRestAsync(ReadOnlyMemory<byte> rest, CancellationToken cancellationToken);
+
+    /// <summary>Lets somebody else wait for the socket.</summary>
+    private protected abstract void StopWatching();
 
     /// <summary>Makes whoever waits for the socket fail, since the stream is aborted or disposed of.</summary>
     private protected abstract void EndWaits();

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Security;
-using System.Net.Sockets;
 using System.Security.Authentication;
 using Shared.Streams;
 using Shared.Streams.Multiplexing;
@@ -20,18 +19,16 @@ internal sealed class CarrierDoor(
 {
     private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(10);
 
-    /// <summary>Serves one connection to its end; takes over the socket.</summary>
-    public async Task ServeAsync(Socket socket)
+    /// <summary>Serves one connection to its end; takes it over.</summary>
+    public async Task ServeAsync(SocketStream socket, IPEndPoint? remote)
     {
-        var remote = socket.RemoteEndPoint as IPEndPoint;
         using var limit = new CancellationTokenSource(HandshakeTimeout, time);
         TlsStream carrier;
         try
         {
-            SocketTuning.Apply(socket);
-            carrier = await TlsStream.AcceptAsync(SocketStream.Over(socket), Tls, limit.Token);
+            carrier = await TlsStream.AcceptAsync(socket, Tls, limit.Token);
         }
-        catch (Exception exception) when (exception is AuthenticationException or IOException or SocketException or OperationCanceledException)
+        catch (Exception exception) when (exception is AuthenticationException or IOException or OperationCanceledException)
         {
             // As with the web server's own handshakes, whoever fails at one has the reason in his own log.
             return;

@@ -5,6 +5,7 @@ using System.Threading.Channels;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Shared.Streams.Protocol;
+using Shared.Streams.Sockets;
 
 namespace TunnelIngress.Carriers;
 
@@ -101,18 +102,20 @@ internal sealed class PublicListener : IConnectionListener
     {
         try
         {
+            var remote = socket.RemoteEndPoint as IPEndPoint;
             using var deadline = new CancellationTokenSource(FirstBytesTimeout, _time);
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, _unbound.Token);
-            if (await ReadHelloAsync(socket, limit.Token) == Hello.OffersProtocol)
+            var stream = SocketStream.Over(socket);
+            if (await ReadHelloAsync(stream, limit.Token) == Hello.OffersProtocol)
             {
-                await _door.ServeAsync(socket);
+                await _door.ServeAsync(stream, remote);
             }
-            else if (!_accepted.Writer.TryWrite(_connections.Create(socket)))
+            else if (!_accepted.Writer.TryWrite(_connections.Create(stream.Detach())))
             {
                 socket.Dispose();
             }
         }
-        catch (Exception exception) when (exception is SocketException or ObjectDisposedException or OperationCanceledException)
+        catch (Exception exception) when (exception is SocketException or IOException or OperationCanceledException)
         {
             // It was closed before it said anything, or says nothing: nobody waits for an answer.
             socket.Dispose();
@@ -124,14 +127,15 @@ internal sealed class PublicListener : IConnectionListener
         }
     }
 
-    private async ValueTask<Hello> ReadHelloAsync(Socket socket, CancellationToken cancellationToken)
+    private async ValueTask<Hello> ReadHelloAsync(SocketStream stream, CancellationToken cancellationToken)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(MaxHello);
         try
         {
             for (var pause = FirstPause; ; pause *= 2)
             {
-                var count = await socket.ReceiveAsync(buffer.AsMemory(0, MaxHello), SocketFlags.Peek, cancellationToken);
+                await stream.ReadAsync(Memory<byte>.Empty, cancellationToken);
+                var count = stream.Peek(buffer.AsSpan(0, MaxHello));
                 var hello = count == 0 ? Hello.Other : ClientHello.Read(buffer.AsSpan(0, count), _protocol);
                 if (hello != Hello.Incomplete || count == MaxHello)
                 {

@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Shared.Streams.Sockets;
 
 namespace TunnelIngress.Carriers;
 
@@ -25,6 +26,7 @@ internal sealed class PublicTransport(IReadOnlySet<EndPoint> addresses, CarrierD
         var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
         try
         {
+            SocketTuning.Apply(socket);
             socket.Listen(options.Backlog);
         }
         catch

@@ -215,6 +215,46 @@ public abstract class SocketStreamTests(Func<Socket, SocketStream> over)
     }
 
     [Fact]
+    public async Task Detached_socket_still_has_what_was_only_looked_at()
+    {
+        var (stream, raw) = await ConnectAsync();
+        using var _ = raw;
+        Assert.Equal(0, stream.Peek(new byte[10]));
+        var waiting = stream.ReadAsync(Memory<byte>.Empty, Cancelled).AsTask();
+        await raw.SendAsync(new byte[] { 1, 2, 3 }, Cancelled);
+        await waiting.WaitAsync(Patience, Cancelled);
+        var seen = new byte[10];
+        Assert.Equal(3, stream.Peek(seen));
+        Assert.Equal([1, 2, 3], seen[..3]);
+
+        using var socket = stream.Detach();
+
+        var buffer = new byte[10];
+        Assert.Equal(3, await socket.ReceiveAsync(buffer, Cancelled).AsTask().WaitAsync(Patience, Cancelled));
+        Assert.Equal([1, 2, 3], buffer[..3]);
+        var receiving = socket.ReceiveAsync(buffer, Cancelled).AsTask();
+        await raw.SendAsync(new byte[] { 4 }, Cancelled);
+        Assert.Equal(1, await receiving.WaitAsync(Patience, Cancelled));
+    }
+
+    [Fact]
+    public async Task Look_at_a_connection_that_was_reset_says_so()
+    {
+        var (stream, raw) = await ConnectAsync();
+        await using var __ = stream;
+        var waiting = stream.ReadAsync(Memory<byte>.Empty, Cancelled).AsTask();
+        raw.LingerState = new LingerOption(true, 0);
+        raw.Dispose();
+
+        var error = await Record.ExceptionAsync(async () =>
+        {
+            await waiting.WaitAsync(Patience, Cancelled);
+            stream.Peek(new byte[1]);
+        });
+        Assert.True(error is SocketException or StreamAbortedException, $"{error}");
+    }
+
+    [Fact]
     public async Task Both_directions_carry_everything_while_sizes_and_pauses_vary()
     {
         const int Total = 8 * MiB;

@@ -8,6 +8,7 @@ namespace Shared.Streams.Sockets.Epoll;
 internal static unsafe partial class EpollCalls
 {
     public const int Add = 1;
+    public const int Delete = 2;
     public const int Modify = 3;
     public const int CloseOnExec = 0x80000;
 

@@ -95,6 +95,14 @@ internal sealed class EpollLoop
         }
     }
 
+    /// <summary>Stops to watch a socket that stays open.</summary>
+    /// <inheritdoc cref="Watch" path="/exception"/>
+    public void Release(IEpollTarget target, SafeSocketHandle socket)
+    {
+        EpollCalls.Control(_epoll, EpollCalls.Delete, socket, EpollEvents.None, 0);
+        Forget(target);
+    }
+
     /// <summary>Tells a target nothing more, other than what is being told it now. The kernel forgets a socket when it is closed.</summary>
     public void Forget(IEpollTarget target)
     {

@@ -58,6 +58,14 @@ internal sealed class EpollSocketStream : SocketStream, IEpollTarget
     private protected override ValueTask SendRestAsync(ReadOnlyMemory<byte> rest, CancellationToken cancellationToken) =>
         Write.SendAsync(rest, cancellationToken);
 
+    private protected override void StopWatching()
+    {
+        if (_loop is { } loop && _watched != EpollEvents.None)
+        {
+            loop.Release(this, Socket.SafeHandle);
+        }
+    }
+
     private protected override void EndWaits()
     {
         _loop?.Forget(this);
