@@ -21,6 +21,17 @@ public class AdaptedStream(DuplexStream inner, bool leaveOpen, TimeProvider? tim
 
     private int _writes;
     private int _disposed;
+    private volatile bool _stepsAside;
+
+    /// <summary>
+    /// While set, whoever had to wait for a read goes on in the thread pool: for handshakes, which compute for longer than the other
+    /// streams of a thread should wait.
+    /// </summary>
+    public bool StepsAside
+    {
+        get => _stepsAside;
+        set => _stepsAside = value;
+    }
 
     /// <inheritdoc/>
     public override bool CanRead => true;
@@ -42,8 +53,11 @@ public class AdaptedStream(DuplexStream inner, bool leaveOpen, TimeProvider? tim
     }
 
     /// <inheritdoc/>
-    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
-        inner.ReadAsync(buffer, cancellationToken);
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        var reading = inner.ReadAsync(buffer, cancellationToken);
+        return _stepsAside && !reading.IsCompleted ? StepAsideAsync(reading) : reading;
+    }
 
     /// <inheritdoc/>
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
@@ -141,5 +155,12 @@ public class AdaptedStream(DuplexStream inner, bool leaveOpen, TimeProvider? tim
         {
             await inner.DisposeAsync();
         }
+    }
+
+    private static async ValueTask<int> StepAsideAsync(ValueTask<int> reading)
+    {
+        var count = await reading;
+        await Task.Yield();
+        return count;
     }
 }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text;
 using Serilog.Core;
@@ -22,8 +23,13 @@ internal sealed class GatheringSink : ILogEventSink, IDisposable
     private readonly StringWriter _text = new(CultureInfo.InvariantCulture);
     private readonly Stream _output = Console.OpenStandardError();
     private readonly Lock _writing = new();
+
+    [SuppressMessage("Reliability", "CA2213", Justification = "Who logs while the program ends may still set it.")]
     private readonly AutoResetEvent _logged = new(false);
+
+    [SuppressMessage("Reliability", "CA2213", Justification = "Who logs while the program ends may still set it.")]
     private readonly AutoResetEvent _urgent = new(false);
+
     private readonly Thread _writer;
     private int _armed;
     private volatile bool _ending;
@@ -53,12 +59,13 @@ internal sealed class GatheringSink : ILogEventSink, IDisposable
             return;
         }
 
-        if (logEvent.Level >= LogEventLevel.Error)
+        var isUrgent = logEvent.Level >= LogEventLevel.Error;
+        if (isUrgent)
         {
             _urgent.Set();
         }
 
-        if (Interlocked.Exchange(ref _armed, 1) == 0)
+        if (Interlocked.Exchange(ref _armed, 1) == 0 || isUrgent)
         {
             _logged.Set();
         }
@@ -78,9 +85,6 @@ internal sealed class GatheringSink : ILogEventSink, IDisposable
             _text.Dispose();
             _output.Dispose();
         }
-
-        _logged.Dispose();
-        _urgent.Dispose();
     }
 
     private void Run()
@@ -102,7 +106,8 @@ internal sealed class GatheringSink : ILogEventSink, IDisposable
                 return;
             }
 
-            Volatile.Write(ref _armed, 0);
+            // A full fence: a line that is not seen now must find it unarmed.
+            Interlocked.Exchange(ref _armed, 0);
             while (_waiting.TryDequeue(out var line))
             {
                 _formatter.Format(line, _text);

@@ -92,7 +92,8 @@ internal static class TcpConnector
     {
         try
         {
-            await (await attempt).DisposeAsync();
+            // In order, not with a reset: it did nothing wrong.
+            (await attempt).Detach().Dispose();
         }
         catch (Exception exception) when (exception is SocketException or OperationCanceledException)
         {

@@ -12,6 +12,9 @@ namespace Shared.Streams.Dialing;
 /// </summary>
 public sealed class WebSocketDialer : IDisposable
 {
+    // So that the connection of a request is known when its TLS handshake is over.
+    private static readonly HttpRequestOptionsKey<AdaptedStream> Connection = new("connection");
+
     private readonly WebSocketDialerOptions _options;
     private readonly HttpMessageInvoker _invoker;
 
@@ -27,6 +30,15 @@ public sealed class WebSocketDialer : IDisposable
             ConnectTimeout = options.Timeout,
             SslOptions = tls,
             ConnectCallback = ConnectAsync,
+            PlaintextStreamFilter = static (context, _) =>
+            {
+                if (context.InitialRequestMessage.Options.TryGetValue(Connection, out var connection))
+                {
+                    connection.StepsAside = false;
+                }
+
+                return new(context.PlaintextStream);
+            },
         });
     }
 
@@ -85,7 +97,9 @@ public sealed class WebSocketDialer : IDisposable
         var direct = asked.Host == context.InitialRequestMessage.RequestUri?.IdnHost;
         var (host, port) = direct && _options.ConnectTo is { } other ? other : new HostAndPort(asked.Host, asked.Port);
         var socket = await TcpConnector.ConnectAsync(host, port, _options.Timeout, _options.Time, cancellationToken);
-        return new AdaptedStream(socket, leaveOpen: false);
+        var connection = new AdaptedStream(socket, leaveOpen: false) { StepsAside = true };
+        context.InitialRequestMessage.Options.Set(Connection, connection);
+        return connection;
     }
 
     private DialException Failure(Uri uri, ClientWebSocket client, Exception exception)

@@ -32,6 +32,9 @@ public abstract class SocketStream : DuplexStream
     /// <summary>Whether and why the stream is aborted.</summary>
     private protected bool IsAborted => _abort.IsSet;
 
+    /// <summary>Whether our direction has ended.</summary>
+    private protected bool WritesCompleted => _writesCompleted;
+
     /// <summary>
     /// Takes over a connected socket with the options of <see cref="SocketTuning"/>; nobody else may use it any more.
     /// </summary>
@@ -45,8 +48,16 @@ public abstract class SocketStream : DuplexStream
         if (EpollLoop.IsSupported)
         {
             var stream = new EpollSocketStream(socket);
-            await EpollConnect.ConnectAsync(stream, socket, address, cancellationToken);
-            return stream;
+            try
+            {
+                await EpollConnect.ConnectAsync(stream, socket, address, cancellationToken);
+                return stream;
+            }
+            catch
+            {
+                stream.EndWaits();
+                throw;
+            }
         }
 
         await socket.ConnectAsync(address, cancellationToken);
@@ -122,6 +133,10 @@ public abstract class SocketStream : DuplexStream
             {
                 Socket.Shutdown(SocketShutdown.Send);
             }
+            catch (SocketException exception) when (exception.SocketErrorCode == SocketError.NotConnected)
+            {
+                // The peer is gone, so there is nobody left to tell. Who reads learns of it.
+            }
             catch (Exception exception) when (IsFailure(exception))
             {
                 throw Broken(exception);
@@ -152,6 +167,7 @@ public abstract class SocketStream : DuplexStream
         {
             if (!_readEnded && _abort.TrySet(StreamAbort.Dropped, byPeer: false))
             {
+                LetGo();
                 EndWaits();
                 await LingerAsync();
             }
@@ -212,7 +228,7 @@ public abstract class SocketStream : DuplexStream
     }
 
     /// <summary>Receives what there is, or waits for it.</summary>
-    /// <exception cref="SocketException">It broke; or <see cref="ObjectDisposedException"/>, <see cref="IOException"/>.</exception>
+    /// <exception cref="SocketException">It broke; or <see cref="ObjectDisposedException"/>: it is closed.</exception>
     private protected abstract ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken);
 
     /// <summary>Sends what the system had no room for, as soon as it has.</summary>
@@ -257,6 +273,19 @@ public abstract class SocketStream : DuplexStream
         return count;
     }
 
+    // The runtime waits for what still comes, so nobody else should be woken by it.
+    private void LetGo()
+    {
+        try
+        {
+            StopWatching();
+        }
+        catch (Exception exception) when (IsFailure(exception))
+        {
+            // It was closed meanwhile.
+        }
+    }
+
     private void CloseWithReset()
     {
         try
@@ -275,7 +304,7 @@ public abstract class SocketStream : DuplexStream
         EndWaits();
     }
 
-    private protected static bool IsFailure(Exception exception) => exception is SocketException or ObjectDisposedException or IOException;
+    private protected static bool IsFailure(Exception exception) => exception is SocketException or ObjectDisposedException or StreamAbortedException;
 
     /// <summary>The one door to the aborted state from underneath; the first reason stays.</summary>
     private protected StreamAbortedException Broken(Exception cause)
@@ -290,6 +319,7 @@ public abstract class SocketStream : DuplexStream
             SocketException { SocketErrorCode: SocketError.ConnectionReset or SocketError.Shutdown or SocketError.ConnectionAborted or SocketError.NotConnected } =>
                 (StreamAbort.Reset, true),
             ObjectDisposedException or SocketException { SocketErrorCode: SocketError.OperationAborted } => (StreamAbort.Dropped, false),
+            SocketException { SocketErrorCode: SocketError.NoBufferSpaceAvailable } => (new StreamAbort(AbortCode.ConnectionLost, cause.Message), false),
             _ => (new StreamAbort(AbortCode.ConnectionLost, cause.Message), true),
         };
         _abort.TrySet(reason, byPeer, cause);

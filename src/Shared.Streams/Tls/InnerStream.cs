@@ -17,18 +17,9 @@ internal sealed class InnerStream(DuplexStream inner) : AdaptedStream(inner, lea
     private readonly SemaphoreSlim _session = new(1);
     private readonly TransportBuffer _buffer = new(inner);
     private volatile bool _endReached;
-    private volatile bool _isShakingHands;
 
     /// <summary>The right to use the TLS session for reading or for shutting down.</summary>
     public SemaphoreSlim Session => _session;
-
-    /// <summary>
-    /// While set, what comes is gone on with in the thread pool: a handshake computes for longer than other sockets of the same thread should wait.
-    /// </summary>
-    public bool IsShakingHands
-    {
-        set => _isShakingHands = value;
-    }
 
     /// <summary>What was gathered, or came before it was asked for.</summary>
     public TransportBuffer Buffer => _buffer;
@@ -55,7 +46,7 @@ internal sealed class InnerStream(DuplexStream inner) : AdaptedStream(inner, lea
         try
         {
             var count = await reading;
-            if (_isShakingHands)
+            if (StepsAside)
             {
                 await Task.Yield();
             }

@@ -225,9 +225,9 @@ public sealed class TlsStream : DuplexStream
         {
             await Task.Yield();
             await _transport.Session.WaitAsync();
-            _transport.IsShakingHands = true;
+            _transport.StepsAside = true;
             await authenticate(_tls);
-            _transport.IsShakingHands = false;
+            _transport.StepsAside = false;
             _transport.Session.Release();
         }
         catch

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Threading.Channels;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Shared.Streams;
 using Shared.Streams.Protocol;
 using Shared.Streams.Sockets;
 
@@ -100,14 +101,16 @@ internal sealed class PublicListener : IConnectionListener
 
     private async Task SortAsync(Socket socket)
     {
+        SocketStream? stream = null;
         try
         {
             var remote = socket.RemoteEndPoint as IPEndPoint;
             using var deadline = new CancellationTokenSource(FirstBytesTimeout, _time);
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, _unbound.Token);
-            var stream = SocketStream.Over(socket);
+            stream = SocketStream.Over(socket);
             if (await ReadHelloAsync(stream, limit.Token) == Hello.OffersProtocol)
             {
+                SocketTuning.Apply(socket);
                 await _door.ServeAsync(stream, remote);
             }
             else if (!_accepted.Writer.TryWrite(_connections.Create(stream.Detach())))
@@ -118,13 +121,19 @@ internal sealed class PublicListener : IConnectionListener
         catch (Exception exception) when (exception is SocketException or IOException or OperationCanceledException)
         {
             // It was closed before it said anything, or says nothing: nobody waits for an answer.
-            socket.Dispose();
+            Close(socket, stream);
         }
         catch (Exception exception)
         {
-            socket.Dispose();
+            Close(socket, stream);
             _logger.AcceptFailed(exception, EndPoint.ToString()!);
         }
+    }
+
+    private static void Close(Socket socket, SocketStream? stream)
+    {
+        stream?.Abort(StreamAbort.Dropped);
+        socket.Dispose();
     }
 
     private async ValueTask<Hello> ReadHelloAsync(SocketStream stream, CancellationToken cancellationToken)

@@ -1,7 +1,6 @@
 using System.Net;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
-using Shared.Streams.Sockets;
 
 namespace TunnelIngress.Carriers;
 
@@ -26,7 +25,6 @@ internal sealed class PublicTransport(IReadOnlySet<EndPoint> addresses, CarrierD
         var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
         try
         {
-            SocketTuning.Apply(socket);
             socket.Listen(options.Backlog);
         }
         catch

@@ -34,7 +34,7 @@ internal sealed class OriginHandshake(string service, string serverName, WebOrig
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, deadline.Token);
         try
         {
-            await tls.AuthenticateAsClientAsync(Options(wantsHttp2), limit.Token);
+            await tls.ShakeHandsAsync(Options(wantsHttp2), limit.Token);
         }
         catch (Exception exception)
         {

@@ -34,6 +34,15 @@ internal sealed class TlsOriginStream : SslStream, IConnectionBytes
         _watch = new AnswerWatch(this);
     }
 
+    /// <summary>Shakes hands as a client, without holding up the other streams of the thread that hears of this one.</summary>
+    public async Task ShakeHandsAsync(SslClientAuthenticationOptions options, CancellationToken cancellationToken)
+    {
+        var bytes = (AdaptedStream)InnerStream;
+        bytes.StepsAside = true;
+        await AuthenticateAsClientAsync(options, cancellationToken);
+        bytes.StepsAside = false;
+    }
+
     private bool IsHttp2 => NegotiatedApplicationProtocol == SslApplicationProtocol.Http2;
 
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Shared.Streams.Dialing;
+using Shared.Streams.Sockets.Epoll;
 
 namespace Shared.Streams.Tests.Dialing;
 
@@ -46,6 +47,44 @@ public sealed class TcpDialerTests
 
         Assert.Equal((Hop.Connect, "connection-refused"), (exception.Hop, exception.Code));
         Assert.Contains($"localhost:{port}", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Connections_that_fail_leave_nothing_behind()
+    {
+        Assert.SkipUnless(EpollLoop.IsSupported, "the runtime's own loop is the runtime's");
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var port = PortOf(listener);
+        listener.Stop();
+        const int Dials = 2000;
+        var before = EpollLoop.Watched;
+
+        for (var dial = 0; dial < Dials; dial++)
+        {
+            await Assert.ThrowsAsync<DialException>(async () => await Dialer("127.0.0.1", port).DialAsync(CancellationToken.None));
+        }
+
+        // Other tests watch some at the same time.
+        Assert.InRange(EpollLoop.Watched - before, -Dials, Dials / 2);
+    }
+
+    [Fact]
+    public async Task End_that_a_peer_that_is_gone_cannot_hear_is_no_failure()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        await using var stream = await Dialer("127.0.0.1", PortOf(listener)).DialAsync(TestContext.Current.CancellationToken);
+        using (var accepted = await listener.AcceptSocketAsync(TestContext.Current.CancellationToken))
+        {
+            await accepted.SendAsync(new byte[1], TestContext.Current.CancellationToken);
+        }
+
+        Assert.Equal(1, await stream.ReadAsync(new byte[10], TestContext.Current.CancellationToken));
+        Assert.Equal(0, await stream.ReadAsync(new byte[10], TestContext.Current.CancellationToken));
+        await stream.WriteAsync(new byte[1], TestContext.Current.CancellationToken);
+
+        await stream.CompleteWritesAsync(TestContext.Current.CancellationToken);
     }
 
     [Fact]

@@ -215,6 +215,58 @@ public abstract class SocketStreamTests(Func<Socket, SocketStream> over)
     }
 
     [Fact]
+    public async Task Cancellation_that_meets_a_byte_ends_no_other_read()
+    {
+        var (stream, raw) = await ConnectAsync();
+        using var _ = raw;
+        await using var __ = stream;
+        var buffer = new byte[10];
+        for (var round = 0; round < 3000; round++)
+        {
+            using var cancellation = new CancellationTokenSource();
+            var reading = stream.ReadAsync(buffer, cancellation.Token).AsTask();
+            var cancelling = Task.Run(cancellation.Cancel, Cancelled);
+            raw.Send([(byte)round]);
+            var count = 0;
+            try
+            {
+                count = await reading.WaitAsync(Patience, Cancelled);
+            }
+            catch (OperationCanceledException)
+            {
+                count = await stream.ReadAsync(buffer, Cancelled).AsTask().WaitAsync(Patience, Cancelled);
+            }
+
+            Assert.Equal((1, (byte)round), (count, buffer[0]));
+            await cancelling;
+        }
+    }
+
+    [Fact]
+    public async Task Bytes_behind_an_urgent_one_are_read_without_more_to_come()
+    {
+        var (stream, raw) = await ConnectAsync();
+        using var _ = raw;
+        await using var __ = stream;
+        for (var round = 0; round < 3; round++)
+        {
+            raw.Send("abc"u8);
+            raw.Send("!"u8, SocketFlags.OutOfBand);
+            raw.Send("de"u8);
+            var received = new List<byte>();
+            var buffer = new byte[10];
+            while (received.Count < 5)
+            {
+                await stream.ReadAsync(Memory<byte>.Empty, Cancelled).AsTask().WaitAsync(Patience, Cancelled);
+                var count = await stream.ReadAsync(buffer, Cancelled).AsTask().WaitAsync(Patience, Cancelled);
+                received.AddRange(buffer[..count]);
+            }
+
+            Assert.Equal("abcde"u8.ToArray(), received);
+        }
+    }
+
+    [Fact]
     public async Task Detached_socket_still_has_what_was_only_looked_at()
     {
         var (stream, raw) = await ConnectAsync();

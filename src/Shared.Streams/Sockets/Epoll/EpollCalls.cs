@@ -32,7 +32,10 @@ internal static unsafe partial class EpollCalls
     public static partial int Connect(SafeSocketHandle socket, byte* address, uint length);
 
     /// <summary>Adds a socket, or changes what is asked about it.</summary>
-    /// <exception cref="IOException">The system has no memory, or too many sockets are watched.</exception>
+    /// <exception cref="SocketException">
+    /// <see cref="SocketError.NoBufferSpaceAvailable"/>: the system has no memory for it, or as many sockets are watched as it allows
+    /// (fs.epoll.max_user_watches).
+    /// </exception>
     public static void Control(int epoll, int operation, SafeSocketHandle socket, EpollEvents events, ulong data)
     {
         var description = stackalloc byte[EventSize];
@@ -40,7 +43,7 @@ internal static unsafe partial class EpollCalls
         Unsafe.WriteUnaligned(description + DataOffset, data);
         if (Control(epoll, operation, socket, description) != 0)
         {
-            throw new IOException($"epoll_ctl: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
+            throw new SocketException((int)SocketError.NoBufferSpaceAvailable);
         }
     }
 

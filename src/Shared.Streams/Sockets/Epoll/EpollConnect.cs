@@ -22,9 +22,9 @@ internal static class EpollConnect
         {
             await stream.WaitConnectedAsync(cancellationToken);
         }
-        catch (StreamAbortedException exception) when (exception.InnerException is { } cause)
+        catch (StreamAbortedException exception) when (exception.InnerException is SocketException cause)
         {
-            throw cause as SocketException ?? new SocketException((int)SocketError.SocketError);
+            throw new SocketException((int)cause.SocketErrorCode);
         }
 
         if ((SocketError)socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Error)! is var error and not SocketError.Success)
@@ -50,8 +50,16 @@ internal static class EpollConnect
             return false;
         }
 
-        // The runtime tries once more, to say in its own words what is wrong.
-        socket.Connect(address);
-        return true;
+        try
+        {
+            // The runtime tries once more, to say in its own words what is wrong.
+            socket.Connect(address);
+            return true;
+        }
+        catch (SocketException exception) when (exception.SocketErrorCode is SocketError.WouldBlock or SocketError.InProgress)
+        {
+            // What was wrong is over.
+            return false;
+        }
     }
 }

@@ -9,6 +9,9 @@ internal enum EpollEvents : uint
     /// <summary>EPOLLIN: bytes, or the end.</summary>
     Readable = 0x1,
 
+    /// <summary>EPOLLPRI: there is an urgent mark in the stream, at which a receive stops.</summary>
+    Urgent = 0x2,
+
     /// <summary>EPOLLOUT: room to write, or a connection that is made.</summary>
     Writable = 0x4,
 

@@ -23,9 +23,8 @@ internal sealed class EpollLoop
 
     private const int SlotMask = (1 << SlotBits) - 1;
 
-    private static readonly Lazy<EpollLoop[]> Loops =
-        new(static () => [.. Enumerable.Range(0, Count).Select(static number => new EpollLoop(number))]);
-
+    private static readonly Lock Starting = new();
+    private static EpollLoop[]? _loops;
     private static uint _next;
 
     [ThreadStatic]
@@ -50,6 +49,20 @@ internal sealed class EpollLoop
         new Thread(Run) { IsBackground = true, Name = $"sockets {number}" }.Start();
     }
 
+    /// <summary>How many targets all loops watch.</summary>
+    internal static int Watched => (Volatile.Read(ref _loops) ?? []).Sum(static loop => loop.Targets);
+
+    private int Targets
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _used - _free.Count;
+            }
+        }
+    }
+
     /// <summary>Whether this system has epoll.</summary>
     public static bool IsSupported => OperatingSystem.IsLinux();
 
@@ -66,15 +79,15 @@ internal sealed class EpollLoop
             return current;
         }
 
-        var loops = Loops.Value;
+        var loops = Volatile.Read(ref _loops) ?? Start();
         return loops[Interlocked.Increment(ref _next) % (uint)loops.Length];
     }
 
     /// <summary>
-    /// Begins to watch a socket, or changes what is watched; what it is ready for already is told at once. Until <see cref="Forget"/>, which
-    /// comes before the socket is closed. Not concurrently for one target.
+    /// Begins to watch a socket, or changes what is watched; what it is ready for already is told at once. Whoever closes the socket calls
+    /// <see cref="Forget"/> afterwards. Not concurrently for one target.
     /// </summary>
-    /// <exception cref="IOException">The system has no memory for it, or as many sockets are watched as it allows.</exception>
+    /// <exception cref="SocketException">The system has no memory for it, or as many sockets are watched as it allows.</exception>
     /// <exception cref="ObjectDisposedException">The socket is closed.</exception>
     public void Watch(IEpollTarget target, SafeSocketHandle socket, EpollEvents events)
     {
@@ -117,6 +130,15 @@ internal sealed class EpollLoop
             _targets[slot] = null;
             _free.Push(slot);
             target.Key = 0;
+        }
+    }
+
+    private static EpollLoop[] Start()
+    {
+        // Not by a Lazy, which would keep a failure for want of file descriptors for ever.
+        lock (Starting)
+        {
+            return _loops ??= [.. Enumerable.Range(0, Count).Select(static number => new EpollLoop(number))];
         }
     }
 

@@ -18,4 +18,6 @@ internal sealed class EpollRead(EpollSocketStream stream) : EpollWait<int>(strea
     protected override bool TryGo(out int result) => Stream.TryReceiveHeard(_buffer.Span, out result);
 
     protected override void Watch() => Stream.Watch(writes: false);
+
+    protected override void Clear() => _buffer = default;
 }

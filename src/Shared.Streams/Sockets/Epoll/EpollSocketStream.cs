@@ -8,7 +8,7 @@ namespace Shared.Streams.Sockets.Epoll;
 /// </summary>
 internal sealed class EpollSocketStream : SocketStream, IEpollTarget
 {
-    private const EpollEvents ForReading = EpollEvents.Readable | EpollEvents.PeerEnded;
+    private const EpollEvents ForReading = EpollEvents.Readable | EpollEvents.Urgent | EpollEvents.PeerEnded;
     private const EpollEvents ForBoth = ForReading | EpollEvents.Writable;
     private const EpollEvents EndOrError = EpollEvents.PeerEnded | EpollEvents.HangUp | EpollEvents.Error;
 
@@ -21,8 +21,16 @@ internal sealed class EpollSocketStream : SocketStream, IEpollTarget
     /// <summary>The reader's: a receive may give something, whatever the loop has heard.</summary>
     private bool _mayHaveMore = true;
 
-    /// <summary>An end or an error is there, behind whatever bytes there are.</summary>
-    private volatile bool _isOver;
+    /// <summary>
+    /// There is an end, an error or an urgent mark: what a receive gives is not all that there is, although it is less than was asked for.
+    /// </summary>
+    private volatile bool _mayStopShort;
+
+    /// <summary>The peer's end was there before anything else was wrong.</summary>
+    private volatile bool _hasEnd;
+
+    /// <summary>The connection was reset, whoever is told of it: the system tells one of reading and writing only.</summary>
+    private volatile bool _isReset;
 
     public EpollSocketStream(Socket socket)
         : base(socket) => _read = new EpollRead(this);
@@ -31,12 +39,12 @@ internal sealed class EpollSocketStream : SocketStream, IEpollTarget
 
     void IEpollTarget.OnEvents(EpollEvents events)
     {
-        if ((events & EndOrError) != 0)
+        if ((events & (EndOrError | EpollEvents.Urgent)) != 0)
         {
-            _isOver = true;
+            Note(events);
         }
 
-        if ((events & (EpollEvents.Readable | EndOrError)) != 0)
+        if ((events & (EpollEvents.Readable | EpollEvents.Urgent | EndOrError)) != 0)
         {
             _read.OnReady();
         }
@@ -103,7 +111,7 @@ internal sealed class EpollSocketStream : SocketStream, IEpollTarget
         if (buffer.IsEmpty)
         {
             count = 0;
-            return _mayHaveMore = (heard || _mayHaveMore) && (_isOver || Socket.Available > 0);
+            return _mayHaveMore = (heard || _mayHaveMore) && (_mayStopShort || Socket.Available > 0);
         }
 
         count = 0;
@@ -118,15 +126,37 @@ internal sealed class EpollSocketStream : SocketStream, IEpollTarget
             throw new SocketException((int)error);
         }
 
-        // Less than was asked for is all that there was, unless the end is behind it, of which the loop does not tell again.
-        _mayHaveMore = error == SocketError.Success && (count == buffer.Length || _isOver);
+        // Less than was asked for is all that there was, unless something is behind it of which the loop does not tell again.
+        _mayHaveMore = error == SocketError.Success && (count == buffer.Length || _mayStopShort);
         if (error == SocketError.WouldBlock)
         {
             return false;
         }
 
+        if (count == 0 && _isReset && !_hasEnd)
+        {
+            throw new SocketException((int)SocketError.ConnectionReset);
+        }
+
         count = Received(count, onlyWaited: false);
         return true;
+    }
+
+    private void Note(EpollEvents events)
+    {
+        // With TCP both directions are over only when both ends have said so, or none has (tcp_poll).
+        var isReset = (events & EpollEvents.Error) != 0
+            || ((events & EpollEvents.HangUp) != 0 && !WritesCompleted && Socket.ProtocolType == ProtocolType.Tcp);
+        if (isReset)
+        {
+            _isReset = true;
+        }
+        else if ((events & EpollEvents.PeerEnded) != 0 && !_isReset)
+        {
+            _hasEnd = true;
+        }
+
+        _mayStopShort = true;
     }
 
     /// <summary>Lets the loop watch for one direction.</summary>

@@ -13,6 +13,8 @@ internal abstract class EpollWait<T>(EpollSocketStream stream) : IThreadPoolWork
     private Readiness _readiness;
     private CancellationToken _cancellationToken;
     private CancellationTokenRegistration _cancellation;
+    private long _number;
+    private bool _isOutstanding;
 
     protected EpollSocketStream Stream { get; } = stream;
 
@@ -29,7 +31,7 @@ internal abstract class EpollWait<T>(EpollSocketStream stream) : IThreadPoolWork
     }
 
     /// <summary>The stream was aborted or disposed of.</summary>
-    public void OnAborted() => EndFromOutside();
+    public void OnAborted() => EndFromOutside(Volatile.Read(ref _number));
 
     void IThreadPoolWorkItem.Execute() => Fail(
         _cancellationToken.IsCancellationRequested && !Stream.IsEnded
@@ -45,12 +47,22 @@ internal abstract class EpollWait<T>(EpollSocketStream stream) : IThreadPoolWork
 
     /// <summary>Begins a wait.</summary>
     /// <returns>Its version.</returns>
+    /// <exception cref="InvalidOperationException">The last one is not over.</exception>
     protected short Begin(CancellationToken cancellationToken)
     {
+        if (_isOutstanding)
+        {
+            throw new InvalidOperationException("Another operation of this direction is outstanding on this stream.");
+        }
+
+        _isOutstanding = true;
         _result.Reset();
         var version = _result.Version;
+
+        // In this order: whoever sees the number sees its token.
         _cancellationToken = cancellationToken;
-        _cancellation = cancellationToken.UnsafeRegister(static wait => ((EpollWait<T>)wait!).OnCancelled(), this);
+        Volatile.Write(ref _number, _number + 1);
+        _cancellation = cancellationToken.UnsafeRegister(static (wait, token) => ((EpollWait<T>)wait!).OnCancelled(token), this);
         Wait();
         return version;
     }
@@ -62,6 +74,9 @@ internal abstract class EpollWait<T>(EpollSocketStream stream) : IThreadPoolWork
 
     /// <summary>Lets the loop watch.</summary>
     protected abstract void Watch();
+
+    /// <summary>Lets go of the caller's buffer.</summary>
+    protected abstract void Clear();
 
     private void Wait()
     {
@@ -75,7 +90,8 @@ internal abstract class EpollWait<T>(EpollSocketStream stream) : IThreadPoolWork
             return;
         }
 
-        while (!_readiness.TryAwait())
+        var (number, cancellationToken) = (_number, _cancellationToken);
+        while (!_readiness.TryAwait(number))
         {
             _readiness.TryTake();
             if (TryFinish())
@@ -85,24 +101,25 @@ internal abstract class EpollWait<T>(EpollSocketStream stream) : IThreadPoolWork
         }
 
         // Who aborted or cancelled before that has not seen anybody wait.
-        if (Stream.IsEnded || _cancellationToken.IsCancellationRequested)
+        if (Stream.IsEnded || cancellationToken.IsCancellationRequested)
         {
-            EndFromOutside();
+            EndFromOutside(number);
         }
     }
 
-    private void OnCancelled()
+    private void OnCancelled(CancellationToken cancellationToken)
     {
-        // It may have been registered for an earlier wait, which has ended.
-        if (_cancellationToken.IsCancellationRequested)
+        // It may have been registered for an earlier wait, which has ended meanwhile.
+        var number = Volatile.Read(ref _number);
+        if (_cancellationToken == cancellationToken)
         {
-            EndFromOutside();
+            EndFromOutside(number);
         }
     }
 
-    private void EndFromOutside()
+    private void EndFromOutside(long number)
     {
-        if (_readiness.TryEndWait())
+        if (_readiness.TryEndWait(number))
         {
             ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
         }
@@ -124,15 +141,24 @@ internal abstract class EpollWait<T>(EpollSocketStream stream) : IThreadPoolWork
             return true;
         }
 
-        // From here on the next wait may begin.
-        _cancellation.Unregister();
+        End();
         _result.SetResult(result);
         return true;
     }
 
     private void Fail(Exception exception)
     {
-        _cancellation.Unregister();
+        End();
         _result.SetException(Stream.Translate(exception));
+    }
+
+    /// <summary>The next wait may begin as soon as the result is set.</summary>
+    private void End()
+    {
+        _cancellation.Unregister();
+        _cancellation = default;
+        _cancellationToken = default;
+        Clear();
+        _isOutstanding = false;
     }
 }

@@ -27,4 +27,6 @@ internal sealed class EpollWrite(EpollSocketStream stream) : EpollWait<bool>(str
     }
 
     protected override void Watch() => Stream.Watch(writes: true);
+
+    protected override void Clear() => _rest = default;
 }
