@@ -47,11 +47,6 @@ internal sealed class GatheringSink : ILogEventSink, IDisposable
     /// <inheritdoc/>
     public void Emit(LogEvent logEvent)
     {
-        if (_ending)
-        {
-            return;
-        }
-
         _waiting.Enqueue(logEvent);
         if (_waiting.Count > MaxWaiting)
         {

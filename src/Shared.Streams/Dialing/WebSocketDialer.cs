@@ -32,7 +32,9 @@ public sealed class WebSocketDialer : IDisposable
             ConnectCallback = ConnectAsync,
             PlaintextStreamFilter = static (context, _) =>
             {
-                if (context.InitialRequestMessage.Options.TryGetValue(Connection, out var connection))
+                // Through a proxy, this is the proxy's CONNECT, and the handshake comes only after it: such a connection steps aside always.
+                if (context.InitialRequestMessage.Method != HttpMethod.Connect
+                    && context.InitialRequestMessage.Options.TryGetValue(Connection, out var connection))
                 {
                     connection.StepsAside = false;
                 }
@@ -97,8 +99,9 @@ public sealed class WebSocketDialer : IDisposable
         var direct = asked.Host == context.InitialRequestMessage.RequestUri?.IdnHost;
         var (host, port) = direct && _options.ConnectTo is { } other ? other : new HostAndPort(asked.Host, asked.Port);
         var socket = await TcpConnector.ConnectAsync(host, port, _options.Timeout, _options.Time, cancellationToken);
-        var connection = new AdaptedStream(socket, leaveOpen: false) { StepsAside = true };
+        var connection = new AdaptedStream(socket, leaveOpen: false, _options.Time) { StepsAside = true };
         context.InitialRequestMessage.Options.Set(Connection, connection);
+        await Task.Yield();
         return connection;
     }
 

@@ -6,9 +6,9 @@ using Shared.Streams.Protocol;
 namespace Shared.Streams.Multiplexing;
 
 /// <summary>
-/// The one writer of a carrier. Frames are copied into a batch; the first who then calls <see cref="Flush"/> sends it, at once and on his own
-/// thread, and what others add meanwhile goes out together as the next. So a lone frame never waits, and under load many share a TLS record and
-/// a system call. Any number of callers; the lock is held for a copy of at most one frame.
+/// The one writer of a carrier. Frames are copied into a batch; whoever then calls <see cref="Flush"/> sends it on his own thread, at once or
+/// at the end of his turn, and what others add meanwhile goes out together as the next. So a lone frame waits for nothing, and under load many
+/// share a TLS record and a system call. Any number of callers; the lock is held for a copy of at most one frame.
 /// </summary>
 /// <remarks>Previous stop of a byte: <see cref="MultiplexedStream"/>. Next stop: the carrier's own stream.</remarks>
 internal sealed class FrameWriter(DuplexStream carrier) : IFlushable

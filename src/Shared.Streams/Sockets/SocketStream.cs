@@ -17,6 +17,8 @@ public abstract class SocketStream : DuplexStream
     private int _disposed;
     private volatile bool _readEnded;
     private volatile bool _writesCompleted;
+    private volatile SocketError _sendError;
+    private int _closed;
 
     private protected SocketStream(Socket socket)
     {
@@ -29,11 +31,11 @@ public abstract class SocketStream : DuplexStream
     /// <summary>The socket, with nothing that blocks.</summary>
     private protected Socket Socket { get; }
 
-    /// <summary>Whether and why the stream is aborted.</summary>
+    /// <summary>Whether the stream is aborted or broken.</summary>
     private protected bool IsAborted => _abort.IsSet;
 
-    /// <summary>Whether our direction has ended.</summary>
-    private protected bool WritesCompleted => _writesCompleted;
+    /// <summary>What a write failed with.</summary>
+    private protected SocketError SendError => _sendError;
 
     /// <summary>
     /// Takes over a connected socket with the options of <see cref="SocketTuning"/>; nobody else may use it any more.
@@ -149,8 +151,9 @@ public abstract class SocketStream : DuplexStream
     /// <inheritdoc/>
     public sealed override void Abort(StreamAbort reason)
     {
-        if (Volatile.Read(ref _disposed) == 0 && _abort.TrySet(reason, byPeer: false))
+        if (Volatile.Read(ref _disposed) == 0)
         {
+            _abort.TrySet(reason, byPeer: false);
             CloseWithReset();
         }
     }
@@ -252,12 +255,16 @@ public abstract class SocketStream : DuplexStream
         }
 
         var count = Socket.Send(bytes, SocketFlags.None, out var error);
-        return error switch
+        switch (error)
         {
-            SocketError.Success => count,
-            SocketError.WouldBlock => 0,
-            _ => throw new SocketException((int)error),
-        };
+            case SocketError.Success:
+                return count;
+            case SocketError.WouldBlock:
+                return 0;
+            default:
+                _sendError = error;
+                throw new SocketException((int)error);
+        }
     }
 
     /// <summary>Notes the end.</summary>
@@ -288,6 +295,11 @@ public abstract class SocketStream : DuplexStream
 
     private void CloseWithReset()
     {
+        if (Interlocked.Exchange(ref _closed, 1) != 0)
+        {
+            return;
+        }
+
         try
         {
             if (Socket.ProtocolType == ProtocolType.Tcp)

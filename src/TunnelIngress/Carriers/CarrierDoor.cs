@@ -20,13 +20,13 @@ internal sealed class CarrierDoor(
     private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(10);
 
     /// <summary>Serves one connection to its end; takes it over.</summary>
-    public async Task ServeAsync(SocketStream socket, IPEndPoint? remote)
+    public async Task ServeAsync(SocketStream stream, IPEndPoint? remote)
     {
         using var limit = new CancellationTokenSource(HandshakeTimeout, time);
         TlsStream carrier;
         try
         {
-            carrier = await TlsStream.AcceptAsync(socket, Tls, limit.Token);
+            carrier = await TlsStream.AcceptAsync(stream, Tls, limit.Token);
         }
         catch (Exception exception) when (exception is AuthenticationException or IOException or OperationCanceledException)
         {

@@ -113,9 +113,14 @@ internal sealed class PublicListener : IConnectionListener
                 SocketTuning.Apply(socket);
                 await _door.ServeAsync(stream, remote);
             }
-            else if (!_accepted.Writer.TryWrite(_connections.Create(stream.Detach())))
+            else
             {
-                socket.Dispose();
+                // As the web server's own listener does: its small answers do not wait for acknowledgements.
+                socket.NoDelay = true;
+                if (!_accepted.Writer.TryWrite(_connections.Create(stream.Detach())))
+                {
+                    socket.Dispose();
+                }
             }
         }
         catch (Exception exception) when (exception is SocketException or IOException or OperationCanceledException)
@@ -130,9 +135,18 @@ internal sealed class PublicListener : IConnectionListener
         }
     }
 
+    /// <summary>Closes in order: whoever only said nothing needs no reset.</summary>
     private static void Close(Socket socket, SocketStream? stream)
     {
-        stream?.Abort(StreamAbort.Dropped);
+        try
+        {
+            stream?.Detach();
+        }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        {
+            stream?.Abort(StreamAbort.Dropped);
+        }
+
         socket.Dispose();
     }
 

@@ -39,6 +39,7 @@ internal sealed class TlsOriginStream : SslStream, IConnectionBytes
     {
         var bytes = (AdaptedStream)InnerStream;
         bytes.StepsAside = true;
+        await Task.Yield();
         await AuthenticateAsClientAsync(options, cancellationToken);
         bytes.StepsAside = false;
     }

@@ -267,6 +267,42 @@ public abstract class SocketStreamTests(Func<Socket, SocketStream> over)
     }
 
     [Fact]
+    public async Task End_behind_an_answer_is_an_end_although_the_peer_took_nothing_more()
+    {
+        for (var round = 0; round < 200; round++)
+        {
+            var (stream, raw) = await ConnectAsync();
+            await using var __ = stream;
+            var waiting = stream.ReadAsync(Memory<byte>.Empty, Cancelled).AsTask();
+            raw.Send([1, 2, 3]);
+            raw.Dispose();
+
+            // The peer is gone, so this is answered with a reset, which comes behind its end.
+            await stream.WriteAsync(new byte[1], Cancelled);
+
+            await waiting.WaitAsync(Patience, Cancelled);
+            Assert.Equal(3, await stream.ReadAsync(new byte[10], Cancelled).AsTask().WaitAsync(Patience, Cancelled));
+            Assert.Equal(0, await stream.ReadAsync(new byte[10], Cancelled).AsTask().WaitAsync(Patience, Cancelled));
+        }
+    }
+
+    [Fact]
+    public async Task Abort_closes_a_stream_that_had_failed_before()
+    {
+        var (stream, raw) = await ConnectAsync();
+        raw.LingerState = new LingerOption(true, 0);
+        raw.Dispose();
+        await Assert.ThrowsAsync<StreamAbortedException>(() => stream.ReadAsync(new byte[1], Cancelled).AsTask().WaitAsync(Patience, Cancelled));
+
+        stream.Abort(new StreamAbort(AbortCode.Shutdown));
+
+        Assert.Throws<ObjectDisposedException>(() => stream.Peek(new byte[1]));
+        var abort = await Assert.ThrowsAsync<StreamAbortedException>(() => stream.ReadAsync(new byte[1], Cancelled).AsTask());
+        Assert.Equal(StreamAbort.Reset, abort.Reason);
+        await stream.DisposeAsync();
+    }
+
+    [Fact]
     public async Task Detached_socket_still_has_what_was_only_looked_at()
     {
         var (stream, raw) = await ConnectAsync();

@@ -43,7 +43,8 @@ internal static unsafe partial class EpollCalls
         Unsafe.WriteUnaligned(description + DataOffset, data);
         if (Control(epoll, operation, socket, description) != 0)
         {
-            throw new SocketException((int)SocketError.NoBufferSpaceAvailable);
+            throw new SocketException(
+                (int)SocketError.NoBufferSpaceAvailable, $"epoll_ctl: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 using Shared.Streams.Flushing;
 
 namespace Shared.Streams.Sockets.Epoll;
@@ -38,18 +39,9 @@ internal sealed class EpollLoop
     private int _used;
     private ulong _serial;
 
-    private EpollLoop(int number)
-    {
-        _epoll = EpollCalls.Create(EpollCalls.CloseOnExec);
-        if (_epoll < 0)
-        {
-            throw new IOException($"epoll_create1: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
-        }
+    private EpollLoop(int epoll) => _epoll = epoll;
 
-        new Thread(Run) { IsBackground = true, Name = $"sockets {number}" }.Start();
-    }
-
-    /// <summary>How many targets all loops watch.</summary>
+    /// <summary>How many targets all loops watch, so that a test sees that none is forgotten.</summary>
     internal static int Watched => (Volatile.Read(ref _loops) ?? []).Sum(static loop => loop.Targets);
 
     private int Targets
@@ -133,13 +125,47 @@ internal sealed class EpollLoop
         }
     }
 
+    // Not by a Lazy, which would keep a failure for want of file descriptors for ever.
     private static EpollLoop[] Start()
     {
-        // Not by a Lazy, which would keep a failure for want of file descriptors for ever.
         lock (Starting)
         {
-            return _loops ??= [.. Enumerable.Range(0, Count).Select(static number => new EpollLoop(number))];
+            if (_loops is null)
+            {
+                var loops = new EpollLoop[Count];
+                for (var number = 0; number < loops.Length; number++)
+                {
+                    loops[number] = new EpollLoop(Create(loops.AsSpan(0, number)));
+                }
+
+                for (var number = 0; number < loops.Length; number++)
+                {
+                    new Thread(loops[number].Run) { IsBackground = true, Name = $"sockets {number}" }.Start();
+                }
+
+                Volatile.Write(ref _loops, loops);
+            }
+
+            return _loops;
         }
+    }
+
+    /// <exception cref="SocketException">There is no file descriptor left; those before it are given back.</exception>
+    private static int Create(ReadOnlySpan<EpollLoop> before)
+    {
+        var epoll = EpollCalls.Create(EpollCalls.CloseOnExec);
+        if (epoll >= 0)
+        {
+            return epoll;
+        }
+
+        var message = $"epoll_create1: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}";
+        foreach (var loop in before)
+        {
+            new SafeFileHandle(loop._epoll, ownsHandle: true).Dispose();
+        }
+
+        throw new SocketException((int)SocketError.TooManyOpenSockets, message);
     }
 
     private void Remember(IEpollTarget target)

@@ -26,12 +26,6 @@ internal sealed class EpollSocketStream : SocketStream, IEpollTarget
     /// </summary>
     private volatile bool _mayStopShort;
 
-    /// <summary>The peer's end was there before anything else was wrong.</summary>
-    private volatile bool _hasEnd;
-
-    /// <summary>The connection was reset, whoever is told of it: the system tells one of reading and writing only.</summary>
-    private volatile bool _isReset;
-
     public EpollSocketStream(Socket socket)
         : base(socket) => _read = new EpollRead(this);
 
@@ -41,7 +35,7 @@ internal sealed class EpollSocketStream : SocketStream, IEpollTarget
     {
         if ((events & (EndOrError | EpollEvents.Urgent)) != 0)
         {
-            Note(events);
+            _mayStopShort = true;
         }
 
         if ((events & (EpollEvents.Readable | EpollEvents.Urgent | EndOrError)) != 0)
@@ -133,34 +127,18 @@ internal sealed class EpollSocketStream : SocketStream, IEpollTarget
             return false;
         }
 
-        if (count == 0 && _isReset && !_hasEnd)
+        // The system tells an error to one of reading and writing only, and an end to the other. Behind the peer's end it is a shutdown.
+        if (count == 0 && SendError is not (SocketError.Success or SocketError.Shutdown))
         {
-            throw new SocketException((int)SocketError.ConnectionReset);
+            throw new SocketException((int)SendError);
         }
 
         count = Received(count, onlyWaited: false);
         return true;
     }
 
-    private void Note(EpollEvents events)
-    {
-        // With TCP both directions are over only when both ends have said so, or none has (tcp_poll).
-        var isReset = (events & EpollEvents.Error) != 0
-            || ((events & EpollEvents.HangUp) != 0 && !WritesCompleted && Socket.ProtocolType == ProtocolType.Tcp);
-        if (isReset)
-        {
-            _isReset = true;
-        }
-        else if ((events & EpollEvents.PeerEnded) != 0 && !_isReset)
-        {
-            _hasEnd = true;
-        }
-
-        _mayStopShort = true;
-    }
-
     /// <summary>Lets the loop watch for one direction.</summary>
-    /// <exception cref="IOException">It cannot.</exception>
+    /// <exception cref="SocketException">It cannot; or <see cref="ObjectDisposedException"/>: it is closed.</exception>
     internal void Watch(bool writes)
     {
         var wanted = writes ? ForBoth : ForReading;
