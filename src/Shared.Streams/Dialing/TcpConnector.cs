@@ -93,7 +93,7 @@ internal static class TcpConnector
         try
         {
             // In order, not with a reset: it did nothing wrong.
-            (await attempt).Detach().Dispose();
+            (await attempt).Close();
         }
         catch (Exception exception) when (exception is SocketException or OperationCanceledException)
         {

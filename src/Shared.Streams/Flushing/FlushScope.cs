@@ -10,21 +10,24 @@ internal sealed class FlushScope
     private static FlushScope? _current;
 
     private readonly List<IFlushable> _deferred = [];
-    private FlushScope? _outer;
+    private bool _isOutermost;
 
     /// <summary>Begins to hold back what this thread writes.</summary>
     public void Enter()
     {
-        _outer = _current;
-        _current = this;
+        _isOutermost = _current is null;
+        _current ??= this;
     }
 
     /// <summary>Sends what was held back. On the thread that entered.</summary>
     public void Leave()
     {
-        // What goes on while it is sent may write again, and does so without a scope, or within the outer one.
-        _current = _outer;
-        Flush();
+        if (_isOutermost)
+        {
+            // What goes on while it is sent may write again, and does so without a scope.
+            _current = null;
+            Flush();
+        }
     }
 
     /// <summary>
@@ -35,11 +38,7 @@ internal sealed class FlushScope
         if (_current is { } scope)
         {
             _current = null;
-            for (var inner = scope; inner is not null; inner = inner._outer)
-            {
-                inner.Flush();
-            }
-
+            scope.Flush();
             _current = scope;
         }
     }

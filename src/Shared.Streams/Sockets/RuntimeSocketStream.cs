@@ -1,6 +1,5 @@
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
-using System.Threading.Tasks.Sources;
 
 namespace Shared.Streams.Sockets;
 
@@ -34,11 +33,10 @@ internal sealed class RuntimeSocketStream(Socket socket) : SocketStream(socket)
     }
 
     /// <summary>The read that waits.</summary>
-    private sealed class PendingRead : IValueTaskSource<int>
+    private sealed class PendingRead : SocketWait<int>
     {
         private readonly RuntimeSocketStream _stream;
         private readonly Action _onReceived;
-        private ManualResetValueTaskSourceCore<int> _result;
         private ValueTaskAwaiter<int> _receiving;
         private bool _onlyWaits;
 
@@ -50,20 +48,12 @@ internal sealed class RuntimeSocketStream(Socket socket) : SocketStream(socket)
 
         public ValueTask<int> WaitAsync(ValueTask<int> receiving, bool onlyWaits)
         {
-            _result.Reset();
+            var token = Reset();
             _onlyWaits = onlyWaits;
             _receiving = receiving.GetAwaiter();
-            var token = _result.Version;
             _receiving.UnsafeOnCompleted(_onReceived);
             return new(this, token);
         }
-
-        public int GetResult(short token) => _result.GetResult(token);
-
-        public ValueTaskSourceStatus GetStatus(short token) => _result.GetStatus(token);
-
-        public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-            _result.OnCompleted(continuation, state, token, flags);
 
         private void OnReceived()
         {
@@ -74,20 +64,19 @@ internal sealed class RuntimeSocketStream(Socket socket) : SocketStream(socket)
             }
             catch (Exception exception)
             {
-                _result.SetException(IsFailure(exception) ? _stream.Broken(exception) : exception);
+                Fail(_stream.Translate(exception));
                 return;
             }
 
-            _result.SetResult(count);
+            Complete(count);
         }
     }
 
     /// <summary>The write of which the system has not taken everything yet.</summary>
-    private sealed class PendingWrite : IValueTaskSource
+    private sealed class PendingWrite : SocketWait<bool>
     {
         private readonly RuntimeSocketStream _stream;
         private readonly Action _onSent;
-        private ManualResetValueTaskSourceCore<bool> _result;
         private ValueTaskAwaiter<int> _sending;
         private ReadOnlyMemory<byte> _rest;
         private CancellationToken _cancellationToken;
@@ -100,19 +89,11 @@ internal sealed class RuntimeSocketStream(Socket socket) : SocketStream(socket)
 
         public ValueTask SendAsync(ReadOnlyMemory<byte> rest, CancellationToken cancellationToken)
         {
-            _result.Reset();
+            var token = Reset();
             (_rest, _cancellationToken) = (rest, cancellationToken);
-            var token = _result.Version;
             Send();
             return new(this, token);
         }
-
-        public void GetResult(short token) => _result.GetResult(token);
-
-        public ValueTaskSourceStatus GetStatus(short token) => _result.GetStatus(token);
-
-        public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-            _result.OnCompleted(continuation, state, token, flags);
 
         /// <summary>Sends until the socket makes wait, or everything is sent.</summary>
         private void Send()
@@ -132,11 +113,11 @@ internal sealed class RuntimeSocketStream(Socket socket) : SocketStream(socket)
             }
             catch (Exception exception)
             {
-                Fail(exception);
+                GiveUp(exception);
                 return;
             }
 
-            _result.SetResult(true);
+            Complete(true);
         }
 
         private bool IsSent(ValueTask<int> sending)
@@ -153,17 +134,17 @@ internal sealed class RuntimeSocketStream(Socket socket) : SocketStream(socket)
             }
             catch (Exception exception)
             {
-                Fail(exception);
+                GiveUp(exception);
                 return;
             }
 
             Send();
         }
 
-        private void Fail(Exception exception)
+        private void GiveUp(Exception exception)
         {
             _rest = default;
-            _result.SetException(IsFailure(exception) ? _stream.Broken(exception) : exception);
+            Fail(_stream.Translate(exception));
         }
     }
 }

@@ -32,7 +32,7 @@ public abstract class SocketStream : DuplexStream
     private protected Socket Socket { get; }
 
     /// <summary>Whether the stream is aborted or broken.</summary>
-    private protected bool IsAborted => _abort.IsSet;
+    internal bool IsAborted => _abort.IsSet;
 
     /// <summary>What a write failed with.</summary>
     private protected SocketError SendError => _sendError;
@@ -42,7 +42,7 @@ public abstract class SocketStream : DuplexStream
     /// </summary>
     public static SocketStream Over(Socket socket) => EpollLoop.IsSupported ? new EpollSocketStream(socket) : new RuntimeSocketStream(socket);
 
-    /// <summary>Connects a socket and takes it over; the caller disposes of it when that fails.</summary>
+    /// <summary>Connects a socket and takes it over; which is closed when that fails.</summary>
     /// <exception cref="SocketException">It could not be connected.</exception>
     public static async ValueTask<SocketStream> ConnectAsync(Socket socket, IPEndPoint address, CancellationToken cancellationToken)
     {
@@ -57,7 +57,7 @@ public abstract class SocketStream : DuplexStream
             }
             catch
             {
-                stream.EndWaits();
+                stream.Close();
                 throw;
             }
         }
@@ -175,8 +175,7 @@ public abstract class SocketStream : DuplexStream
                 await LingerAsync();
             }
 
-            Socket.Dispose();
-            EndWaits();
+            Close();
         }
 
         GC.SuppressFinalize(this);
@@ -194,6 +193,13 @@ public abstract class SocketStream : DuplexStream
             SocketError.WouldBlock => 0,
             _ => throw new SocketException((int)error),
         };
+    }
+
+    /// <summary>Closes the socket at once and without a reset of ours, for a connection on which nothing was said that could be lost.</summary>
+    public void Close()
+    {
+        Socket.Dispose();
+        EndWaits();
     }
 
     /// <summary>
@@ -247,7 +253,7 @@ public abstract class SocketStream : DuplexStream
     /// <summary>Sends what there is room for.</summary>
     /// <returns>How many bytes; fewer when there is no more room.</returns>
     /// <exception cref="SocketException">It broke.</exception>
-    private protected int SendNow(ReadOnlySpan<byte> bytes)
+    internal int SendNow(ReadOnlySpan<byte> bytes)
     {
         if (bytes.IsEmpty)
         {
@@ -312,11 +318,13 @@ public abstract class SocketStream : DuplexStream
             // The connection is gone already, so there is nobody left to send a reset to.
         }
 
-        Socket.Dispose();
-        EndWaits();
+        Close();
     }
 
     private protected static bool IsFailure(Exception exception) => exception is SocketException or ObjectDisposedException or StreamAbortedException;
+
+    /// <summary>What a wait fails with.</summary>
+    internal Exception Translate(Exception exception) => IsFailure(exception) ? Broken(exception) : exception;
 
     /// <summary>The one door to the aborted state from underneath; the first reason stays.</summary>
     private protected StreamAbortedException Broken(Exception cause)

@@ -4,7 +4,6 @@ using System.Net.Sockets;
 using System.Threading.Channels;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
-using Shared.Streams;
 using Shared.Streams.Protocol;
 using Shared.Streams.Sockets;
 
@@ -101,13 +100,12 @@ internal sealed class PublicListener : IConnectionListener
 
     private async Task SortAsync(Socket socket)
     {
-        SocketStream? stream = null;
+        var stream = SocketStream.Over(socket);
         try
         {
             var remote = socket.RemoteEndPoint as IPEndPoint;
             using var deadline = new CancellationTokenSource(FirstBytesTimeout, _time);
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, _unbound.Token);
-            stream = SocketStream.Over(socket);
             if (await ReadHelloAsync(stream, limit.Token) == Hello.OffersProtocol)
             {
                 SocketTuning.Apply(socket);
@@ -126,28 +124,13 @@ internal sealed class PublicListener : IConnectionListener
         catch (Exception exception) when (exception is SocketException or IOException or OperationCanceledException)
         {
             // It was closed before it said anything, or says nothing: nobody waits for an answer.
-            Close(socket, stream);
+            stream.Close();
         }
         catch (Exception exception)
         {
-            Close(socket, stream);
+            stream.Close();
             _logger.AcceptFailed(exception, EndPoint.ToString()!);
         }
-    }
-
-    /// <summary>Closes in order: whoever only said nothing needs no reset.</summary>
-    private static void Close(Socket socket, SocketStream? stream)
-    {
-        try
-        {
-            stream?.Detach();
-        }
-        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
-        {
-            stream?.Abort(StreamAbort.Dropped);
-        }
-
-        socket.Dispose();
     }
 
     private async ValueTask<Hello> ReadHelloAsync(SocketStream stream, CancellationToken cancellationToken)

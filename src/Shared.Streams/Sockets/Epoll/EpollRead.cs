@@ -1,9 +1,7 @@
-using System.Threading.Tasks.Sources;
-
 namespace Shared.Streams.Sockets.Epoll;
 
 /// <summary>The read that waits.</summary>
-internal sealed class EpollRead(EpollSocketStream stream) : EpollWait<int>(stream), IValueTaskSource<int>
+internal sealed class EpollRead(EpollSocketStream stream) : EpollWait<int>(stream)
 {
     private Memory<byte> _buffer;
 
@@ -12,8 +10,6 @@ internal sealed class EpollRead(EpollSocketStream stream) : EpollWait<int>(strea
         _buffer = buffer;
         return new(this, Begin(cancellationToken));
     }
-
-    public int GetResult(short token) => ResultOf(token);
 
     protected override bool TryGo(out int result) => Stream.TryReceiveHeard(_buffer.Span, out result);
 

@@ -13,10 +13,10 @@ internal sealed class EpollSocketStream : SocketStream, IEpollTarget
     private const EpollEvents EndOrError = EpollEvents.PeerEnded | EpollEvents.HangUp | EpollEvents.Error;
 
     private readonly Lock _watching = new();
-    private EpollLoop? _loop;
-    private volatile EpollEvents _watched;
     private readonly EpollRead _read;
     private EpollWrite? _write;
+    private EpollLoop? _loop;
+    private volatile EpollEvents _watched;
 
     /// <summary>The reader's: a receive may give something, whatever the loop has heard.</summary>
     private bool _mayHaveMore = true;
@@ -75,9 +75,6 @@ internal sealed class EpollSocketStream : SocketStream, IEpollTarget
         _write?.OnAborted();
     }
 
-    /// <summary>Whether the stream is aborted or disposed of.</summary>
-    internal bool IsEnded => IsAborted;
-
     /// <summary>Receives what there is since the loop has heard of it; false when there is nothing.</summary>
     /// <exception cref="SocketException">It broke.</exception>
     internal bool TryReceiveHeard(Span<byte> buffer, out int count)
@@ -91,13 +88,6 @@ internal sealed class EpollSocketStream : SocketStream, IEpollTarget
 
         return TryReceiveNow(buffer, out count);
     }
-
-    /// <summary>Sends what there is room for.</summary>
-    /// <exception cref="SocketException">It broke.</exception>
-    internal int TrySend(ReadOnlySpan<byte> bytes) => SendNow(bytes);
-
-    /// <summary>What a wait fails with.</summary>
-    internal Exception Translate(Exception exception) => IsFailure(exception) ? Broken(exception) : exception;
 
     private bool TryReceive(Span<byte> buffer, out int count)
     {

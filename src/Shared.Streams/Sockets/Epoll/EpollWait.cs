@@ -1,15 +1,12 @@
-using System.Threading.Tasks.Sources;
-
 namespace Shared.Streams.Sockets.Epoll;
 
 /// <summary>
-/// What one direction of a socket waits for. One wait at a time, so one object does for all of them. It ends on the loop's thread, which goes
-/// on with whoever waited; an abort or a cancellation ends it in the thread pool.
+/// A wait for an <see cref="EpollLoop"/>. It ends on the loop's thread, which goes on with whoever waited; an abort or a cancellation ends it in the
+/// thread pool.
 /// </summary>
 /// <typeparam name="T">What comes of it.</typeparam>
-internal abstract class EpollWait<T>(EpollSocketStream stream) : IThreadPoolWorkItem
+internal abstract class EpollWait<T>(EpollSocketStream stream) : SocketWait<T>, IThreadPoolWorkItem
 {
-    private ManualResetValueTaskSourceCore<T> _result;
     private Readiness _readiness;
     private CancellationToken _cancellationToken;
     private CancellationTokenRegistration _cancellation;
@@ -33,20 +30,13 @@ internal abstract class EpollWait<T>(EpollSocketStream stream) : IThreadPoolWork
     /// <summary>The stream was aborted or disposed of.</summary>
     public void OnAborted() => EndFromOutside(Volatile.Read(ref _number));
 
-    void IThreadPoolWorkItem.Execute() => Fail(
-        _cancellationToken.IsCancellationRequested && !Stream.IsEnded
+    void IThreadPoolWorkItem.Execute() => GiveUp(
+        _cancellationToken.IsCancellationRequested && !Stream.IsAborted
             ? new OperationCanceledException(_cancellationToken)
             : new ObjectDisposedException(nameof(SocketStream)));
 
-    public ValueTaskSourceStatus GetStatus(short token) => _result.GetStatus(token);
-
-    public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-        _result.OnCompleted(continuation, state, token, flags);
-
-    protected T ResultOf(short token) => _result.GetResult(token);
-
     /// <summary>Begins a wait.</summary>
-    /// <returns>Its version.</returns>
+    /// <returns>Its token.</returns>
     /// <exception cref="InvalidOperationException">The last one is not over.</exception>
     protected short Begin(CancellationToken cancellationToken)
     {
@@ -56,15 +46,14 @@ internal abstract class EpollWait<T>(EpollSocketStream stream) : IThreadPoolWork
         }
 
         _isOutstanding = true;
-        _result.Reset();
-        var version = _result.Version;
+        var token = Reset();
 
         // In this order: whoever sees the number sees its token.
         _cancellationToken = cancellationToken;
         Volatile.Write(ref _number, _number + 1);
         _cancellation = cancellationToken.UnsafeRegister(static (wait, token) => ((EpollWait<T>)wait!).OnCancelled(token), this);
         Wait();
-        return version;
+        return token;
     }
 
     /// <summary>Does what was waited for, as far as it goes.</summary>
@@ -86,7 +75,7 @@ internal abstract class EpollWait<T>(EpollSocketStream stream) : IThreadPoolWork
         }
         catch (Exception exception)
         {
-            Fail(exception);
+            GiveUp(exception);
             return;
         }
 
@@ -101,7 +90,7 @@ internal abstract class EpollWait<T>(EpollSocketStream stream) : IThreadPoolWork
         }
 
         // Who aborted or cancelled before that has not seen anybody wait.
-        if (Stream.IsEnded || cancellationToken.IsCancellationRequested)
+        if (Stream.IsAborted || cancellationToken.IsCancellationRequested)
         {
             EndFromOutside(number);
         }
@@ -137,19 +126,19 @@ internal abstract class EpollWait<T>(EpollSocketStream stream) : IThreadPoolWork
         }
         catch (Exception exception)
         {
-            Fail(exception);
+            GiveUp(exception);
             return true;
         }
 
         End();
-        _result.SetResult(result);
+        Complete(result);
         return true;
     }
 
-    private void Fail(Exception exception)
+    private void GiveUp(Exception exception)
     {
         End();
-        _result.SetException(Stream.Translate(exception));
+        Fail(Stream.Translate(exception));
     }
 
     /// <summary>The next wait may begin as soon as the result is set.</summary>

@@ -1,9 +1,7 @@
-using System.Threading.Tasks.Sources;
-
 namespace Shared.Streams.Sockets.Epoll;
 
 /// <summary>The write of which the system has not taken everything yet.</summary>
-internal sealed class EpollWrite(EpollSocketStream stream) : EpollWait<bool>(stream), IValueTaskSource
+internal sealed class EpollWrite(EpollSocketStream stream) : EpollWait<bool>(stream)
 {
     private ReadOnlyMemory<byte> _rest;
 
@@ -14,11 +12,9 @@ internal sealed class EpollWrite(EpollSocketStream stream) : EpollWait<bool>(str
         return new(this, Begin(cancellationToken));
     }
 
-    public void GetResult(short token) => ResultOf(token);
-
     protected override bool TryGo(out bool result)
     {
-        while (!_rest.IsEmpty && Stream.TrySend(_rest.Span) is > 0 and var count)
+        while (!_rest.IsEmpty && Stream.SendNow(_rest.Span) is > 0 and var count)
         {
             _rest = _rest[count..];
         }
