@@ -6,15 +6,36 @@ namespace Shared.Streams;
 /// What an application says while its target is still being connected: passed on at once, so that its first answer comes a round trip
 /// earlier. It is kept until the target is connected, for whoever answers when it is not, and for another attempt.
 /// </summary>
-/// <param name="application">
-/// A stream whose pending reads can be cancelled without loss, as a socket's can.
-/// </param>
-public sealed class EarlyData(DuplexStream application) : IDisposable
+/// <remarks>
+/// Who waits for the application's first bytes goes on waiting after <see cref="Stop"/> and leaves them alone when they come: to end a wait would
+/// cost each stream whose target was quicker than its application a turn of the thread pool.
+/// </remarks>
+/// <param name="application">The stream.</param>
+public sealed class EarlyData(DuplexStream application)
 {
     private const int Most = 4 * 1024;
 
-    private CancellationTokenSource _answered = new();
+    private readonly Lock _gate = new();
+    private State _state;
+    private DuplexStream? _target;
+    private ReadOnlyMemory<byte> _said;
+    private Task<ReadOnlyMemory<byte>> _listening = Task.FromResult(ReadOnlyMemory<byte>.Empty);
     private Task _passing = Task.CompletedTask;
+
+    private enum State
+    {
+        /// <summary>Nobody waits for the application.</summary>
+        Idle,
+
+        /// <summary>What comes is for the target.</summary>
+        Listening,
+
+        /// <summary>What comes is left for whoever reads next.</summary>
+        Stopped,
+
+        /// <summary>The application has spoken.</summary>
+        Spoken,
+    }
 
     /// <summary>What was said; empty when it was nothing, or nothing was asked.</summary>
     public ReadOnlyMemory<byte> Sent { get; private set; }
@@ -28,39 +49,131 @@ public sealed class EarlyData(DuplexStream application) : IDisposable
     /// <summary>Completes soon after <see cref="Stop"/>.</summary>
     public Task Finished => _passing;
 
-    /// <summary>The application as if nothing had been read of it.</summary>
-    public DuplexStream Unread => Sent.IsEmpty ? application : new PrefixedStream(Sent, application);
+    /// <summary>The application from the first byte on that was not passed on. After <see cref="Finished"/>.</summary>
+    public DuplexStream Application => !Sent.IsEmpty || _listening is { IsCompleted: true, Result.IsEmpty: true }
+        ? application
+        : new AwaitedStream(_listening, application);
+
+    /// <summary>The application as if nothing had been read of it. After <see cref="Finished"/>.</summary>
+    public DuplexStream Unread => Sent.IsEmpty ? Application : new PrefixedStream(Sent, application);
 
     /// <summary>Begins to pass on what the application says first, or said to an earlier attempt that has failed and is finished.</summary>
     /// <param name="target">Where to; it may be aborted meanwhile.</param>
     public void Start(DuplexStream target)
     {
-        if (_answered.IsCancellationRequested)
+        lock (_gate)
         {
-            _answered.Dispose();
-            _answered = new CancellationTokenSource();
+            _target = target;
+            switch (_state)
+            {
+                case State.Idle:
+                    _state = State.Listening;
+                    break;
+                case State.Stopped:
+                    _state = State.Listening;
+                    return;
+                case State.Spoken:
+                    Sent = _said;
+                    _passing = PassAsync(target);
+                    return;
+                default:
+                    return;
+            }
         }
 
-        _passing = PassAsync(target, _answered.Token);
+        _listening = ListenAsync();
     }
 
     /// <summary>
-    /// The target was connected, or was not: nothing new is listened to. After <see cref="Finished"/> the application is somebody else's to
-    /// read.
+    /// The target was connected, or was not: nothing new is passed on. After <see cref="Finished"/> the application is somebody else's to
+    /// read, as <see cref="Application"/> or <see cref="Unread"/>.
     /// </summary>
-    public void Stop() => _answered.Cancel();
+    public void Stop()
+    {
+        lock (_gate)
+        {
+            if (_state == State.Listening)
+            {
+                _state = State.Stopped;
+            }
+        }
+    }
 
-    /// <inheritdoc/>
-    public void Dispose() => _answered.Dispose();
+    /// <summary>Passes on what comes first.</summary>
+    /// <returns>What came too late for that; mostly it is left in the application.</returns>
+    private async Task<ReadOnlyMemory<byte>> ListenAsync()
+    {
+        try
+        {
+            await application.ReadAsync(Memory<byte>.Empty, CancellationToken.None);
+            if (HasStopped())
+            {
+                return default;
+            }
+
+            var said = await ReadAsync();
+            var passed = new TaskCompletionSource();
+            if (!TryPass(said, passed.Task))
+            {
+                return said;
+            }
+
+            try
+            {
+                await PassAsync(_target!);
+            }
+            finally
+            {
+                passed.SetResult();
+            }
+        }
+        catch (StreamAbortedException)
+        {
+            // The application is gone; whoever reads next will find it so.
+        }
+
+        return default;
+    }
+
+    private bool HasStopped()
+    {
+        lock (_gate)
+        {
+            if (_state != State.Stopped)
+            {
+                return false;
+            }
+
+            _state = State.Idle;
+            return true;
+        }
+    }
+
+    private bool TryPass(ReadOnlyMemory<byte> said, Task passed)
+    {
+        lock (_gate)
+        {
+            var isWanted = _state == State.Listening;
+            _state = State.Spoken;
+            _said = said;
+            if (isWanted)
+            {
+                Sent = said;
+                _passing = passed;
+            }
+
+            return isWanted;
+        }
+    }
 
     // Kept as long as the stream lives, so not in a buffer that is larger than it.
-    private async ValueTask ReadAsync(CancellationToken answered)
+    private async ValueTask<ReadOnlyMemory<byte>> ReadAsync()
     {
         var buffer = ArrayPool<byte>.Shared.Rent(Most);
         try
         {
-            var count = await application.ReadAsync(buffer.AsMemory(0, Most), answered);
-            Sent = buffer.AsSpan(0, count).ToArray();
+            var count = await application.ReadAsync(buffer.AsMemory(0, Most), CancellationToken.None);
+            return buffer.AsSpan(0, count).ToArray();
         }
         finally
         {
@@ -68,21 +181,11 @@ public sealed class EarlyData(DuplexStream application) : IDisposable
         }
     }
 
-    private async Task PassAsync(DuplexStream target, CancellationToken answered)
+    private async Task PassAsync(DuplexStream target)
     {
         try
         {
-            if (Sent.IsEmpty)
-            {
-                await application.ReadAsync(Memory<byte>.Empty, answered);
-                await ReadAsync(answered);
-            }
-
             await target.WriteAsync(Sent, CancellationToken.None);
-        }
-        catch (OperationCanceledException) when (answered.IsCancellationRequested)
-        {
-            // The application has said nothing so far: the relay listens from here on.
         }
         catch (StreamAbortedException)
         {

@@ -3,9 +3,11 @@ using Shared.Streams.Memory;
 
 namespace Shared.Streams.Tests;
 
-/// <summary>Which first words of an application may reach a target twice.</summary>
+/// <summary>What an application says before its target is connected: where it goes, and which of it may reach a target twice.</summary>
 public sealed class EarlyDataTests
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
     [Theory]
@@ -29,7 +31,7 @@ public sealed class EarlyDataTests
         var (target, far) = MemoryDuplexStream.CreatePair();
         var sent = Convert.FromHexString(hex.Replace(" ", "", StringComparison.Ordinal));
         await application.WriteAsync(sent, Cancelled);
-        using var early = new EarlyData(ours);
+        var early = new EarlyData(ours);
 
         early.Start(target);
         if (sent.Length > 0)
@@ -45,5 +47,137 @@ public sealed class EarlyDataTests
         Assert.Equal(expected, early.MayRepeat);
         await application.DisposeAsync();
         await far.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task What_comes_after_the_answer_is_the_reader_s()
+    {
+        var (application, ours) = MemoryDuplexStream.CreatePair();
+        var (target, far) = MemoryDuplexStream.CreatePair();
+        var early = new EarlyData(ours);
+        early.Start(target);
+        await StopAsync(early);
+
+        var reading = ReadAsync(early.Application);
+        await application.WriteAsync("later"u8.ToArray(), Cancelled);
+
+        Assert.Equal("later", await reading);
+        Assert.True(early.Sent.IsEmpty);
+        await target.CompleteWritesAsync(Cancelled);
+        Assert.Equal("", await ReadAsync(far));
+        await application.CompleteWritesAsync(Cancelled);
+        Assert.Equal("", await ReadAsync(early.Application));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Next_attempt_hears_what_the_last_one_did_not(bool saysSoBetween)
+    {
+        var (application, ours) = MemoryDuplexStream.CreatePair();
+        var (first, _) = MemoryDuplexStream.CreatePair();
+        var (second, far) = MemoryDuplexStream.CreatePair();
+        var early = new EarlyData(ours);
+        early.Start(first);
+        await StopAsync(early);
+
+        if (saysSoBetween)
+        {
+            await application.WriteAsync("hello"u8.ToArray(), Cancelled);
+            early.Start(second);
+        }
+        else
+        {
+            early.Start(second);
+            await application.WriteAsync("hello"u8.ToArray(), Cancelled);
+        }
+
+        Assert.Equal("hello", await ReadAsync(far));
+        await StopAsync(early);
+        Assert.Equal("hello", await ReadAsync(early.Unread));
+        await application.WriteAsync("more"u8.ToArray(), Cancelled);
+        Assert.Equal("more", await ReadAsync(early.Application));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_was_taken_too_late_is_not_lost(bool triesAgain)
+    {
+        var (application, ours) = MemoryDuplexStream.CreatePair();
+        var (first, _) = MemoryDuplexStream.CreatePair();
+        var (second, far) = MemoryDuplexStream.CreatePair();
+        var early = new EarlyData(new FalseAlarms(ours));
+        early.Start(first);
+        await StopAsync(early);
+
+        await application.WriteAsync("hello"u8.ToArray(), Cancelled);
+        if (triesAgain)
+        {
+            early.Start(second);
+            Assert.Equal("hello", await ReadAsync(far));
+            await StopAsync(early);
+            await application.WriteAsync("more"u8.ToArray(), Cancelled);
+        }
+
+        Assert.Equal(triesAgain ? "more" : "hello", await ReadAsync(early.Application));
+    }
+
+    [Fact]
+    public async Task Application_that_leaves_while_it_is_waited_for_is_found_gone()
+    {
+        var (application, ours) = MemoryDuplexStream.CreatePair();
+        var (target, _) = MemoryDuplexStream.CreatePair();
+        var early = new EarlyData(ours);
+        early.Start(target);
+        await StopAsync(early);
+        var rest = early.Application;
+
+        application.Abort(StreamAbort.Dropped);
+
+        await Assert.ThrowsAsync<StreamAbortedException>(() => ReadAsync(rest));
+    }
+
+    [Fact]
+    public async Task Reader_who_gives_up_does_not_wait_for_the_application()
+    {
+        var (_, ours) = MemoryDuplexStream.CreatePair();
+        var (target, _) = MemoryDuplexStream.CreatePair();
+        var early = new EarlyData(ours);
+        early.Start(target);
+        await StopAsync(early);
+        using var cancellation = new CancellationTokenSource();
+        var reading = early.Application.ReadAsync(new byte[1], cancellation.Token).AsTask();
+
+        await cancellation.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => reading.WaitAsync(Patience, Cancelled));
+    }
+
+    private static async Task StopAsync(EarlyData early)
+    {
+        early.Stop();
+        await early.Finished.WaitAsync(Patience, Cancelled);
+    }
+
+    private static async Task<string> ReadAsync(DuplexStream stream)
+    {
+        var buffer = new byte[64];
+        return Encoding.Latin1.GetString(buffer, 0, await stream.ReadAsync(buffer, Cancelled).AsTask().WaitAsync(Patience, Cancelled));
+    }
+
+    /// <summary>Wakes whoever waits without a buffer though there is nothing, which a stream may.</summary>
+    private sealed class FalseAlarms(DuplexStream inner) : DuplexStream
+    {
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
+            buffer.IsEmpty ? new(0) : inner.ReadAsync(buffer, cancellationToken);
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => inner.WriteAsync(buffer, cancellationToken);
+
+        public override ValueTask CompleteWritesAsync(CancellationToken cancellationToken = default) => inner.CompleteWritesAsync(cancellationToken);
+
+        public override void Abort(StreamAbort reason) => inner.Abort(reason);
+
+        public override ValueTask DisposeAsync() => inner.DisposeAsync();
     }
 }

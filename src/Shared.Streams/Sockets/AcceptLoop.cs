@@ -6,6 +6,9 @@ namespace Shared.Streams.Sockets;
 /// <summary>Accepts connections for as long as it is told to and serves each on its own.</summary>
 public static class AcceptLoop
 {
+    /// <summary>So many connections in a row without a wait; then the streams of this thread have their turn, and the thread pool goes on.</summary>
+    private const int MaxInARow = 16;
+
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LastPause = TimeSpan.FromSeconds(1);
 
@@ -27,13 +30,21 @@ public static class AcceptLoop
         var running = new ConcurrentDictionary<Task, byte>();
         try
         {
-            var pause = FirstPause;
+            var (pause, inARow) = (FirstPause, 0);
             while (true)
             {
                 try
                 {
-                    var accepted = await listener.AcceptAsync(cancellationToken);
+                    var accepting = listener.AcceptAsync(cancellationToken);
+                    inARow = accepting.IsCompleted ? inARow + 1 : 0;
+                    var accepted = await accepting;
                     pause = FirstPause;
+                    if (inARow >= MaxInARow)
+                    {
+                        await Task.Yield();
+                        inARow = 0;
+                    }
+
                     Track(running, ServeAsync(accepted, serve, onFailure, cancellationToken));
                 }
                 catch (SocketException exception)

@@ -42,6 +42,10 @@ public abstract class SocketStream : DuplexStream
     /// </summary>
     public static SocketStream Over(Socket socket) => EpollLoop.IsSupported ? new EpollSocketStream(socket) : new RuntimeSocketStream(socket);
 
+    /// <summary>Takes over a socket that was accepted. Loops take turns with these, whichever accepts them.</summary>
+    internal static SocketStream Accepted(Socket socket) =>
+        EpollLoop.IsSupported ? new EpollSocketStream(socket, EpollLoop.NextInTurn()) : new RuntimeSocketStream(socket);
+
     /// <summary>Connects a socket and takes it over; which is closed when that fails.</summary>
     /// <exception cref="SocketException">It could not be connected.</exception>
     public static async ValueTask<SocketStream> ConnectAsync(Socket socket, IPEndPoint address, CancellationToken cancellationToken)

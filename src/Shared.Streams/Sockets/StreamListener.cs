@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Shared.Streams.Sockets.Epoll;
 
 namespace Shared.Streams.Sockets;
 
@@ -13,10 +14,12 @@ public sealed class StreamListener : IAsyncDisposable
     private const int Backlog = 1024;
 
     private readonly Socket _socket;
+    private readonly EpollAccept? _epoll;
 
     private StreamListener(Socket socket, ListenAddress address)
     {
         _socket = socket;
+        _epoll = EpollLoop.IsSupported ? new EpollAccept(socket) : null;
         LocalAddress = address;
     }
 
@@ -66,16 +69,16 @@ public sealed class StreamListener : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits for the next connection.</summary>
-    /// <exception cref="SocketException">Accepting failed, for example for want of file descriptors; trying again later may work.</exception>
+    /// <summary>Waits for the next connection. Whoever waited goes on on the thread of a loop that other sockets wait for, so he must not block.</summary>
+    /// <exception cref="SocketException">Accepting failed, for example for want of file descriptors, and trying again later may work; or the listener was disposed of.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public async ValueTask<AcceptedStream> AcceptAsync(CancellationToken cancellationToken)
     {
-        var socket = await _socket.AcceptAsync(cancellationToken);
+        var socket = await (_epoll?.AcceptAsync(cancellationToken) ?? _socket.AcceptAsync(cancellationToken));
         try
         {
             var remote = socket.RemoteEndPoint is IPEndPoint endPoint ? endPoint.ToString() : LocalAddress.ToString();
-            return new AcceptedStream(SocketStream.Over(socket), remote);
+            return new AcceptedStream(SocketStream.Accepted(socket), remote);
         }
         catch
         {
@@ -89,6 +92,7 @@ public sealed class StreamListener : IAsyncDisposable
     public ValueTask DisposeAsync()
     {
         _socket.Dispose();
+        _epoll?.OnClosed();
         return ValueTask.CompletedTask;
     }
 

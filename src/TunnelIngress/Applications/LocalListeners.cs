@@ -57,7 +57,7 @@ internal sealed class LocalListeners
     private async Task ServeAsync(LocalBinding binding, AcceptedStream accepted, CancellationToken cancellationToken)
     {
         OpenedStream opened;
-        using var early = new EarlyData(accepted.Stream);
+        var early = new EarlyData(accepted.Stream);
         try
         {
             var service = _state.Current.Services.GetValueOrDefault(binding.Service)
@@ -76,6 +76,6 @@ internal sealed class LocalListeners
             return;
         }
 
-        await _streams.RelayAsync(opened, accepted.Stream);
+        await _streams.RelayAsync(opened, early.Application);
     }
 }

@@ -139,7 +139,7 @@ internal sealed class ApplicationCarriers
     {
         try
         {
-            using var early = new EarlyData(incoming.Stream);
+            var early = new EarlyData(incoming.Stream);
 
             // Not disposed of: it holds nothing, and the application may leave at any time.
             var left = new CancellationTokenSource();
@@ -161,7 +161,7 @@ internal sealed class ApplicationCarriers
             }
 
             incoming.Accept(opened.Info.Id);
-            await _streams.RelayAsync(opened, incoming.Stream);
+            await _streams.RelayAsync(opened, early.Application);
         }
         catch (Exception exception)
         {

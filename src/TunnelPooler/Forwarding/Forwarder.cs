@@ -80,7 +80,7 @@ internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> 
     {
         var start = time.GetTimestamp();
         TunnelStream tunnel;
-        using var early = new EarlyData(accepted.Stream);
+        var early = new EarlyData(accepted.Stream);
         try
         {
             tunnel = await dialer.OpenAsync(early, cancellationToken);
@@ -98,18 +98,18 @@ internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> 
             return;
         }
 
-        await RelayAsync(accepted, tunnel, early.Sent.Length, start);
+        await RelayAsync(accepted, early, tunnel, start);
     }
 
-    private async Task RelayAsync(AcceptedStream accepted, TunnelStream tunnel, int earlyBytes, long start)
+    private async Task RelayAsync(AcceptedStream accepted, EarlyData early, TunnelStream tunnel, long start)
     {
         var hostname = settings.Hostname.ToString();
         using var entry = _streams.Add(tunnel.Id, accepted.Stream, tunnel.Stream);
         logger.StreamOpened(tunnel.Id, hostname, accepted.Remote, Math.Round(time.GetElapsedTime(start).TotalMilliseconds, 3));
         var result = await Relay.RunAsync(
-            accepted.Stream, tunnel.Stream, new RelayOptions { HalfCloseTimeout = settings.HalfCloseTimeout }, time);
+            early.Application, tunnel.Stream, new RelayOptions { HalfCloseTimeout = settings.HalfCloseTimeout }, time);
         logger.StreamEnded(
             tunnel.Id, hostname, result.End.ToString(), result.EndedBy?.ToString() ?? "Forwarder", result.Reason?.ToString() ?? "end of stream",
-            earlyBytes + result.BytesToTarget, result.BytesToApplication, (long)time.GetElapsedTime(start).TotalMilliseconds);
+            early.Sent.Length + result.BytesToTarget, result.BytesToApplication, (long)time.GetElapsedTime(start).TotalMilliseconds);
     }
 }

@@ -82,7 +82,7 @@ public sealed class TunnelDialerTests : IAsyncDisposable
     {
         var (application, ours) = MemoryDuplexStream.CreatePair();
         await application.WriteAsync("startup"u8.ToArray(), Cancelled);
-        using var early = new EarlyData(ours);
+        var early = new EarlyData(ours);
         var opening = _dialer.OpenAsync(early, Cancelled).AsTask();
 
         // An ingress that stops: it has seen nothing of the stream.

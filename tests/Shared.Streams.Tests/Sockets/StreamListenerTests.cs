@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using System.Runtime.Versioning;
 using Shared.Streams.Sockets;
@@ -128,5 +129,56 @@ public sealed class StreamListenerTests : IDisposable
         await cancellation.CancelAsync();
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => accepting.AsTask().WaitAsync(Patience, Cancelled));
+    }
+
+    [Fact]
+    public async Task Accepting_ends_with_the_listener()
+    {
+        var listener = StreamListener.Bind(UnixAddress);
+        var accepting = listener.AcceptAsync(Cancelled);
+
+        await listener.DisposeAsync();
+
+        var error = await Assert.ThrowsAsync<SocketException>(() => accepting.AsTask().WaitAsync(Patience, Cancelled));
+        Assert.Equal(SocketError.OperationAborted, error.SocketErrorCode);
+    }
+
+    [Fact]
+    public async Task Connections_that_came_before_and_while_accepting_are_all_accepted()
+    {
+        const int Count = 10;
+        await using var listener = StreamListener.Bind(ListenAddress.Parse("127.0.0.1:0"));
+        using var clients = new SocketBag();
+        for (var number = 0; number < Count; number++)
+        {
+            await clients.ConnectAsync(listener.LocalAddress.IPEndPoint!);
+        }
+
+        for (var number = 0; number < Count; number++)
+        {
+            await (await listener.AcceptAsync(Cancelled).AsTask().WaitAsync(Patience, Cancelled)).Stream.DisposeAsync();
+        }
+
+        for (var number = 0; number < Count; number++)
+        {
+            var accepting = listener.AcceptAsync(Cancelled);
+            Assert.False(accepting.IsCompleted);
+            await clients.ConnectAsync(listener.LocalAddress.IPEndPoint!);
+            await (await accepting.AsTask().WaitAsync(Patience, Cancelled)).Stream.DisposeAsync();
+        }
+    }
+
+    private sealed class SocketBag : IDisposable
+    {
+        private readonly List<Socket> _sockets = [];
+
+        public async Task ConnectAsync(IPEndPoint address)
+        {
+            var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            _sockets.Add(socket);
+            await socket.ConnectAsync(address, Cancelled);
+        }
+
+        public void Dispose() => _sockets.ForEach(static socket => socket.Dispose());
     }
 }

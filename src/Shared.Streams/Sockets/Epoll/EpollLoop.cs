@@ -64,13 +64,11 @@ internal sealed class EpollLoop
     /// <summary>
     /// The loop for a new socket: that of the calling thread, since whoever dials on behalf of a socket will talk to it, or else the next in turn.
     /// </summary>
-    public static EpollLoop ForNewSocket()
-    {
-        if (_current is { } current)
-        {
-            return current;
-        }
+    public static EpollLoop ForNewSocket() => _current ?? NextInTurn();
 
+    /// <summary>The loop whose turn it is.</summary>
+    public static EpollLoop NextInTurn()
+    {
         var loops = Volatile.Read(ref _loops) ?? Start();
         return loops[Interlocked.Increment(ref _next) % (uint)loops.Length];
     }

@@ -1,7 +1,7 @@
 namespace Shared.Streams.Sockets.Epoll;
 
 /// <summary>The read that waits.</summary>
-internal sealed class EpollRead(EpollSocketStream stream) : EpollWait<int>(stream)
+internal sealed class EpollRead(EpollSocketStream stream) : EpollStreamWait<int>(stream)
 {
     private Memory<byte> _buffer;
 

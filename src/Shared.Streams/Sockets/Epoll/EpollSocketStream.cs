@@ -26,8 +26,11 @@ internal sealed class EpollSocketStream : SocketStream, IEpollTarget
     /// </summary>
     private volatile bool _mayStopShort;
 
-    public EpollSocketStream(Socket socket)
-        : base(socket) => _read = new EpollRead(this);
+    /// <summary>Takes over a socket.</summary>
+    /// <param name="socket">The socket.</param>
+    /// <param name="loop">Who waits for it; without, whoever <see cref="EpollLoop.ForNewSocket"/> says when there is something to wait for.</param>
+    public EpollSocketStream(Socket socket, EpollLoop? loop = null)
+        : base(socket) => (_read, _loop) = (new EpollRead(this), loop);
 
     ulong IEpollTarget.Key { get; set; }
 

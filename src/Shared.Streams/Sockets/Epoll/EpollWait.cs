@@ -1,3 +1,5 @@
+using System.Net.Sockets;
+
 namespace Shared.Streams.Sockets.Epoll;
 
 /// <summary>
@@ -5,7 +7,7 @@ namespace Shared.Streams.Sockets.Epoll;
 /// thread pool.
 /// </summary>
 /// <typeparam name="T">What comes of it.</typeparam>
-internal abstract class EpollWait<T>(EpollSocketStream stream) : SocketWait<T>, IThreadPoolWorkItem
+internal abstract class EpollWait<T> : SocketWait<T>, IThreadPoolWorkItem
 {
     private Readiness _readiness;
     private CancellationToken _cancellationToken;
@@ -13,7 +15,8 @@ internal abstract class EpollWait<T>(EpollSocketStream stream) : SocketWait<T>, 
     private long _number;
     private bool _isOutstanding;
 
-    protected EpollSocketStream Stream { get; } = stream;
+    /// <summary>Whether whoever waits has nothing to wait for any more.</summary>
+    protected abstract bool IsAborted { get; }
 
     /// <summary>True once for everything that was heard while nobody waited.</summary>
     public bool TryTakeHeard() => _readiness.TryTake();
@@ -27,13 +30,13 @@ internal abstract class EpollWait<T>(EpollSocketStream stream) : SocketWait<T>, 
         }
     }
 
-    /// <summary>The stream was aborted or disposed of.</summary>
+    /// <summary>The socket was aborted or disposed of.</summary>
     public void OnAborted() => EndFromOutside(Volatile.Read(ref _number));
 
     void IThreadPoolWorkItem.Execute() => GiveUp(
-        _cancellationToken.IsCancellationRequested && !Stream.IsAborted
+        _cancellationToken.IsCancellationRequested && !IsAborted
             ? new OperationCanceledException(_cancellationToken)
-            : new ObjectDisposedException(nameof(SocketStream)));
+            : new ObjectDisposedException(nameof(Socket)));
 
     /// <summary>Begins a wait.</summary>
     /// <returns>Its token.</returns>
@@ -58,11 +61,14 @@ internal abstract class EpollWait<T>(EpollSocketStream stream) : SocketWait<T>, 
 
     /// <summary>Does what was waited for, as far as it goes.</summary>
     /// <returns>False when there is more to wait for.</returns>
-    /// <exception cref="System.Net.Sockets.SocketException">The socket broke.</exception>
+    /// <exception cref="SocketException">The socket broke.</exception>
     protected abstract bool TryGo(out T result);
 
     /// <summary>Lets the loop watch.</summary>
     protected abstract void Watch();
+
+    /// <summary>What the wait fails with.</summary>
+    protected abstract Exception Translate(Exception exception);
 
     /// <summary>Lets go of the caller's buffer.</summary>
     protected abstract void Clear();
@@ -90,7 +96,7 @@ internal abstract class EpollWait<T>(EpollSocketStream stream) : SocketWait<T>, 
         }
 
         // Who aborted or cancelled before that has not seen anybody wait.
-        if (Stream.IsAborted || cancellationToken.IsCancellationRequested)
+        if (IsAborted || cancellationToken.IsCancellationRequested)
         {
             EndFromOutside(number);
         }
@@ -138,7 +144,7 @@ internal abstract class EpollWait<T>(EpollSocketStream stream) : SocketWait<T>, 
     private void GiveUp(Exception exception)
     {
         End();
-        Fail(Stream.Translate(exception));
+        Fail(Translate(exception));
     }
 
     /// <summary>The next wait may begin as soon as the result is set.</summary>

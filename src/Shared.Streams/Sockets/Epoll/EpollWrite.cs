@@ -1,7 +1,7 @@
 namespace Shared.Streams.Sockets.Epoll;
 
 /// <summary>The write of which the system has not taken everything yet.</summary>
-internal sealed class EpollWrite(EpollSocketStream stream) : EpollWait<bool>(stream)
+internal sealed class EpollWrite(EpollSocketStream stream) : EpollStreamWait<bool>(stream)
 {
     private ReadOnlyMemory<byte> _rest;
 
