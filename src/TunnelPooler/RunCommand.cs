@@ -5,6 +5,7 @@ using Shared.Hosting.Configuration;
 using Shared.Hosting.Lifetime;
 using Shared.Hosting.Logging;
 using Shared.Pooling.Postgres;
+using Shared.Streams.Sockets;
 using TunnelPooler.Pooling;
 
 namespace TunnelPooler;
@@ -37,6 +38,9 @@ internal static class RunCommand
         PoolerOptions Load() => layers.Load((configuration, binder) => configuration.Get<PoolerOptions>(binder));
         var options = Load();
         var settings = PoolerSettings.From(options, TimeProvider.System);
+
+        // Its connections are not carriers, which gain by being heard of together.
+        SocketLoops.Count = Environment.ProcessorCount;
         using var signals = new ProcessSignals();
         using var loggers = ProgramLog.Create(options.Log);
         if (settings.RequireReachable)

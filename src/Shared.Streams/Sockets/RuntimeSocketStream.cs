@@ -23,7 +23,14 @@ internal sealed class RuntimeSocketStream(Socket socket) : SocketStream(socket)
     private protected override ValueTask SendRestAsync(ReadOnlyMemory<byte> rest, CancellationToken cancellationToken) =>
         (_pendingWrite ??= new PendingWrite(this)).SendAsync(rest, cancellationToken);
 
+    private protected override async ValueTask WaitReadableAsync(CancellationToken cancellationToken) =>
+        await Socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None, cancellationToken);
+
     private protected override void StopWatching()
+    {
+    }
+
+    private protected override void OnClosed()
     {
     }
 

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
 using Shared.Streams.Sockets.Epoll;
@@ -9,16 +8,12 @@ namespace Shared.Streams.Sockets;
 /// A connected TCP or Unix socket as a stream. End is FIN, abort is RST. A Unix socket has no RST: its abort is a plain close, which
 /// the peer sees as a reset only if it had sent bytes that were not read.
 /// </summary>
-public abstract class SocketStream : DuplexStream
+public abstract partial class SocketStream : DuplexStream
 {
-    private static readonly TimeSpan LingerTimeout = TimeSpan.FromSeconds(2);
-
     private readonly AbortLatch _abort = new();
-    private int _disposed;
     private volatile bool _readEnded;
     private volatile bool _writesCompleted;
     private volatile SocketError _sendError;
-    private int _closed;
 
     private protected SocketStream(Socket socket)
     {
@@ -33,6 +28,9 @@ public abstract class SocketStream : DuplexStream
 
     /// <summary>Whether the stream is aborted or broken.</summary>
     internal bool IsAborted => _abort.IsSet;
+
+    /// <summary>Whether the socket is closed.</summary>
+    internal bool IsClosed => Socket.SafeHandle.IsClosed;
 
     /// <summary>What a write failed with.</summary>
     private protected SocketError SendError => _sendError;
@@ -162,29 +160,6 @@ public abstract class SocketStream : DuplexStream
         }
     }
 
-    /// <inheritdoc/>
-    public sealed override async ValueTask DisposeAsync()
-    {
-        if (!_writesCompleted)
-        {
-            Abort(StreamAbort.Dropped);
-        }
-
-        if (Interlocked.Exchange(ref _disposed, 1) == 0)
-        {
-            if (!_readEnded && _abort.TrySet(StreamAbort.Dropped, byPeer: false))
-            {
-                LetGo();
-                EndWaits();
-                await LingerAsync();
-            }
-
-            Close();
-        }
-
-        GC.SuppressFinalize(this);
-    }
-
     /// <summary>Looks at what has arrived and leaves it where it is. Not while a read is outstanding.</summary>
     /// <returns>How many bytes there are to see, 0 when there are none.</returns>
     /// <exception cref="SocketException">The connection broke.</exception>
@@ -199,13 +174,6 @@ public abstract class SocketStream : DuplexStream
         };
     }
 
-    /// <summary>Closes the socket at once and without a reset of ours, for a connection on which nothing was said that could be lost.</summary>
-    public void Close()
-    {
-        Socket.Dispose();
-        EndWaits();
-    }
-
     /// <summary>
     /// Gives the socket back, with everything that was not read still in it. Not while a read or a write is outstanding; the stream is nobody's to
     /// use afterwards.
@@ -214,30 +182,6 @@ public abstract class SocketStream : DuplexStream
     {
         StopWatching();
         return Socket;
-    }
-
-    /// <summary>
-    /// Takes what still comes until the peer has seen our end and closed: closing a socket with bytes that were not read makes the kernel
-    /// send a reset, and that may destroy at the peer what we wrote last.
-    /// </summary>
-    private async Task LingerAsync()
-    {
-        using var limit = new CancellationTokenSource(LingerTimeout);
-        var buffer = ArrayPool<byte>.Shared.Rent(16 * 1024);
-        try
-        {
-            while (await Socket.ReceiveAsync(buffer, SocketFlags.None, limit.Token) > 0)
-            {
-            }
-        }
-        catch (Exception exception) when (exception is SocketException or ObjectDisposedException or OperationCanceledException)
-        {
-            // The peer is gone, or takes its time to close: this was the last courtesy.
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
-        }
     }
 
     /// <summary>Receives what there is, or waits for it.</summary>
@@ -250,6 +194,9 @@ public abstract class SocketStream : DuplexStream
 
     /// <summary>Lets somebody else wait for the socket.</summary>
     private protected abstract void StopWatching();
+
+    /// <summary>The system watches the socket no longer.</summary>
+    private protected abstract void OnClosed();
 
     /// <summary>Makes whoever waits for the socket fail, since the stream is aborted or disposed of.</summary>
     private protected abstract void EndWaits();
@@ -288,41 +235,6 @@ public abstract class SocketStream : DuplexStream
         }
 
         return count;
-    }
-
-    // The runtime waits for what still comes, so nobody else should be woken by it.
-    private void LetGo()
-    {
-        try
-        {
-            StopWatching();
-        }
-        catch (Exception exception) when (IsFailure(exception))
-        {
-            // It was closed meanwhile.
-        }
-    }
-
-    private void CloseWithReset()
-    {
-        if (Interlocked.Exchange(ref _closed, 1) != 0)
-        {
-            return;
-        }
-
-        try
-        {
-            if (Socket.ProtocolType == ProtocolType.Tcp)
-            {
-                Socket.LingerState = new LingerOption(enable: true, seconds: 0);
-            }
-        }
-        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
-        {
-            // The connection is gone already, so there is nobody left to send a reset to.
-        }
-
-        Close();
     }
 
     private protected static bool IsFailure(Exception exception) => exception is SocketException or ObjectDisposedException or StreamAbortedException;

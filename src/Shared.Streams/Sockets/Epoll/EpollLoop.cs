@@ -58,9 +58,6 @@ internal sealed class EpollLoop
     /// <summary>Whether this system has epoll.</summary>
     public static bool IsSupported => OperatingSystem.IsLinux();
 
-    /// <summary>The other half of the processors is for the kernel, TLS handshakes and whatever else waits for nothing; fewer loops batch more.</summary>
-    private static int Count => Math.Max(1, Environment.ProcessorCount / 2);
-
     /// <summary>
     /// The loop for a new socket: that of the calling thread, since whoever dials on behalf of a socket will talk to it, or else the next in turn.
     /// </summary>
@@ -130,7 +127,7 @@ internal sealed class EpollLoop
         {
             if (_loops is null)
             {
-                var loops = new EpollLoop[Count];
+                var loops = new EpollLoop[SocketLoops.Count];
                 for (var number = 0; number < loops.Length; number++)
                 {
                     loops[number] = new EpollLoop(Create(loops.AsSpan(0, number)));

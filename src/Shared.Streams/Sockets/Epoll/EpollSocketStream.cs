@@ -15,6 +15,7 @@ internal sealed class EpollSocketStream : SocketStream, IEpollTarget
     private readonly Lock _watching = new();
     private readonly EpollRead _read;
     private EpollWrite? _write;
+    private volatile EpollLinger? _linger;
     private EpollLoop? _loop;
     private volatile EpollEvents _watched;
 
@@ -44,6 +45,7 @@ internal sealed class EpollSocketStream : SocketStream, IEpollTarget
         if ((events & (EpollEvents.Readable | EpollEvents.Urgent | EndOrError)) != 0)
         {
             _read.OnReady();
+            _linger?.OnReady();
         }
 
         if ((events & (EpollEvents.Writable | EpollEvents.HangUp | EpollEvents.Error)) != 0)
@@ -71,11 +73,25 @@ internal sealed class EpollSocketStream : SocketStream, IEpollTarget
         }
     }
 
+    private protected override void OnClosed() => _loop?.Forget(this);
+
     private protected override void EndWaits()
     {
-        _loop?.Forget(this);
         _read.OnAborted();
         _write?.OnAborted();
+        _linger?.OnAborted();
+    }
+
+    private protected override ValueTask WaitReadableAsync(CancellationToken cancellationToken)
+    {
+        if (_linger is { } linger)
+        {
+            return linger.WaitAsync(cancellationToken);
+        }
+
+        // What was heard of so far it was not told, so the caller looks once more.
+        _linger = new EpollLinger(this);
+        return ValueTask.CompletedTask;
     }
 
     /// <summary>Receives what there is since the loop has heard of it; false when there is nothing.</summary>
