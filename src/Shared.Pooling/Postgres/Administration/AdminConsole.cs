@@ -18,10 +18,12 @@ internal sealed class AdminConsole(ConsoleCommands commands)
 
     /// <summary>Serves an administrator until he leaves.</summary>
     /// <param name="startup">The client.</param>
+    /// <param name="acceptance">What it is told first.</param>
     /// <param name="administrators">Who may.</param>
     /// <param name="cancellationToken">Ends it.</param>
     /// <exception cref="HandshakeRefusedException">He is none.</exception>
-    public async Task ServeAsync(ClientStartup startup, IReadOnlySet<string> administrators, CancellationToken cancellationToken)
+    public async Task ServeAsync(
+        ClientStartup startup, ClientAcceptance acceptance, IReadOnlySet<string> administrators, CancellationToken cancellationToken)
     {
         if (!administrators.Contains(startup.User))
         {
@@ -30,6 +32,7 @@ internal sealed class AdminConsole(ConsoleCommands commands)
         }
 
         using var writer = new MessageWriter();
+        writer.Bytes(acceptance.Message.Span);
         Welcome(writer);
         await SendAsync(startup.Reader.Stream, writer, cancellationToken);
         var skipping = false;
@@ -62,7 +65,6 @@ internal sealed class AdminConsole(ConsoleCommands commands)
 
     private static void Welcome(MessageWriter writer)
     {
-        writer.Begin(BackendMessage.Authentication).Int32(0).End();
         foreach (var (name, value) in new[]
         {
             ("server_version", "15.0 (tunnel-pooler)"), ("server_encoding", "UTF8"), ("client_encoding", "UTF8"), ("DateStyle", "ISO, MDY"),

@@ -16,7 +16,6 @@ internal sealed class ClientAuthentication
     private const int Md5Request = 5;
     private const int SaslRequest = 10;
     private const int SaslContinue = 11;
-    private const int SaslFinal = 12;
     private const int SaltLength = 4;
 
     private readonly byte[] _mockSecret = RandomNumberGenerator.GetBytes(SHA256.HashSizeInBytes);
@@ -25,23 +24,23 @@ internal sealed class ClientAuthentication
     /// <param name="startup">The client.</param>
     /// <param name="credential">What it has to prove; null for an unknown user.</param>
     /// <param name="cancellationToken">Ends the attempt.</param>
-    /// <returns>What it has shown of its password.</returns>
+    /// <returns>What it has shown, and what is left to tell it.</returns>
     /// <exception cref="HandshakeRefusedException">The password is wrong, or there is no such user.</exception>
     /// <exception cref="ProtocolViolationException">The client does not speak the protocol.</exception>
-    public async Task<LoginProof> RunAsync(ClientStartup startup, ClientCredential? credential, CancellationToken cancellationToken)
+    public async Task<ClientAcceptance> RunAsync(ClientStartup startup, ClientCredential? credential, CancellationToken cancellationToken)
     {
         if (credential is { ByCertificate: true })
         {
             return IsNamedBy(startup.ClientCertificate, startup.User)
-                ? LoginProof.None
+                ? ClientAcceptance.WithoutProof
                 : throw Refused($"certificate authentication failed for user \"{startup.User}\"", SqlState.InvalidAuthorization);
         }
 
         using var writer = new MessageWriter();
-        var proof = credential is { Verifiers.IsEmpty: true, Md5: { } md5 }
+        var acceptance = credential is { Verifiers.IsEmpty: true, Md5: { } md5 }
             ? await Md5Async(startup, md5, writer, cancellationToken)
             : await ScramAsync(startup, credential, writer, cancellationToken);
-        return proof ?? throw Refused($"password authentication failed for user \"{startup.User}\"", SqlState.InvalidPassword);
+        return acceptance ?? throw Refused($"password authentication failed for user \"{startup.User}\"", SqlState.InvalidPassword);
     }
 
     private static HandshakeRefusedException Refused(string message, string code) => new(PostgresError.Fatal(code, message));
@@ -49,13 +48,15 @@ internal sealed class ClientAuthentication
     private static bool IsNamedBy(X509Certificate2? certificate, string user) =>
         certificate is not null && certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: false) == user;
 
-    private static async Task<LoginProof?> Md5Async(ClientStartup startup, string stored, MessageWriter writer, CancellationToken cancellationToken)
+    private static async Task<ClientAcceptance?> Md5Async(ClientStartup startup, string stored, MessageWriter writer, CancellationToken cancellationToken)
     {
         var salt = RandomNumberGenerator.GetBytes(SaltLength);
         writer.Begin(BackendMessage.Authentication).Int32(Md5Request).Bytes(salt).End();
         var answer = await AskAsync(startup.Reader, writer, cancellationToken);
         var expected = Encoding.ASCII.GetBytes(Md5Password.Answer(stored, salt));
-        return CryptographicOperations.FixedTimeEquals(new BodyReader(answer.Span).CString(), expected) ? LoginProof.OfMd5(stored) : null;
+        return CryptographicOperations.FixedTimeEquals(new BodyReader(answer.Span).CString(), expected)
+            ? ClientAcceptance.Of(LoginProof.OfMd5(stored), default)
+            : null;
     }
 
     private static async Task<ReadOnlyMemory<byte>> AskAsync(MessageReader reader, MessageWriter writer, CancellationToken cancellationToken)
@@ -66,7 +67,7 @@ internal sealed class ClientAuthentication
         return type == FrontendMessage.Password ? body : throw new ProtocolViolationException("expected a password");
     }
 
-    private async Task<LoginProof?> ScramAsync(ClientStartup startup, ClientCredential? credential, MessageWriter writer, CancellationToken cancellationToken)
+    private async Task<ClientAcceptance?> ScramAsync(ClientStartup startup, ClientCredential? credential, MessageWriter writer, CancellationToken cancellationToken)
     {
         var binding = startup.LocalCertificate is { } certificate ? ChannelBinding.EndPointHash(certificate) : null;
         writer.Begin(BackendMessage.Authentication).Int32(SaslRequest);
@@ -93,9 +94,7 @@ internal sealed class ClientAuthentication
             return null;
         }
 
-        writer.Begin(BackendMessage.Authentication).Int32(SaslFinal).Bytes(final).End();
-        await startup.Reader.Stream.WriteAsync(writer.Written, cancellationToken);
-        return credential!.Password is { } password ? LoginProof.OfPassword(password) : scram.Proof;
+        return ClientAcceptance.Of(credential!.Password is { } password ? LoginProof.OfPassword(password) : scram.Proof, final);
     }
 
     private static (string Mechanism, byte[] First) ReadInitial(ReadOnlySpan<byte> body)

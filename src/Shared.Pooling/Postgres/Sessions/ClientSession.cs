@@ -1,3 +1,4 @@
+using Shared.Pooling.Postgres.Clients;
 using Shared.Pooling.Postgres.Protocol;
 using Shared.Pooling.Postgres.Sql;
 using Shared.Pooling.Postgres.Statements;
@@ -143,12 +144,12 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
 
     /// <summary>Tells the client that it is in: what the server reports under its settings, and how to cancel.</summary>
     /// <exception cref="ServerUnavailableException">The origin cannot be reached, so nothing is known of it.</exception>
-    /// <exception cref="Clients.HandshakeRefusedException">The server refuses a setting.</exception>
-    public async Task WelcomeAsync(byte[] cancelKey, CancellationToken cancellationToken)
+    /// <exception cref="HandshakeRefusedException">The server refuses a setting.</exception>
+    public async Task WelcomeAsync(ClientAcceptance acceptance, byte[] cancelKey, CancellationToken cancellationToken)
     {
         try
         {
-            await SayWelcomeAsync(cancelKey, cancellationToken);
+            await SayWelcomeAsync(acceptance, cancelKey, cancellationToken);
         }
         catch
         {
@@ -157,9 +158,9 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
         }
     }
 
-    private async Task SayWelcomeAsync(byte[] cancelKey, CancellationToken cancellationToken)
+    private async Task SayWelcomeAsync(ClientAcceptance acceptance, byte[] cancelKey, CancellationToken cancellationToken)
     {
-        Output.Append(0, static (writer, _) => writer.Begin(BackendMessage.Authentication).Int32(0).End());
+        Output.Append(acceptance.Message.Span);
         var settings = _parameters.Wanted.Key;
         if (Pool.FindWelcome(settings) is { } known)
         {

@@ -1,5 +1,4 @@
 using Shared.Pooling.Postgres.Administration;
-using Shared.Pooling.Postgres.Authentication;
 using Shared.Pooling.Postgres.Clients;
 using Shared.Pooling.Postgres.Protocol;
 using Shared.Streams;
@@ -78,10 +77,10 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
 
         var request = new ClientRequest(startup!.User, startup.Database, startup.ServerName, startup.ClientCertificate, source.Remote);
         var admission = await FindAsync(configuration.Directory, request, limit.Token);
-        var proof = source.IsTrusted ? LoginProof.None : await _authentication.RunAsync(startup, admission.Credential, limit.Token);
+        var acceptance = source.IsTrusted ? ClientAcceptance.WithoutProof : await _authentication.RunAsync(startup, admission.Credential, limit.Token);
         if (startup.Database == AdminConsole.Database)
         {
-            await console.ServeAsync(startup, configuration.Administrators, cut);
+            await console.ServeAsync(startup, acceptance, configuration.Administrators, cut);
             await CloseAsync(reader);
             return null;
         }
@@ -91,16 +90,16 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
             throw new HandshakeRefusedException(PostgresError.Fatal(SqlState.InsufficientPrivilege, refusal));
         }
 
-        var lease = pools.Enter(admission.Pool, admission.Database, startup.User, proof) ?? throw new HandshakeRefusedException(
+        var lease = pools.Enter(admission.Pool, admission.Database, startup.User, acceptance.Proof) ?? throw new HandshakeRefusedException(
             PostgresError.Fatal(SqlState.InvalidCatalogName, $"no pool is configured for database \"{startup.Database}\""));
         if (startup.Replication is null)
         {
-            return await WelcomeAsync(startup, lease, source.Remote, limit.Token);
+            return await WelcomeAsync(startup, acceptance, lease, source.Remote, limit.Token);
         }
 
         using (lease)
         {
-            await ReplicateAsync(startup, lease.Pool, source.Remote, limit.Token, cut);
+            await ReplicateAsync(startup, acceptance, lease.Pool, source.Remote, limit.Token, cut);
             return null;
         }
     }
@@ -117,7 +116,7 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
         }
     }
 
-    private async Task<ClientSession> WelcomeAsync(ClientStartup startup, PoolSet.Lease lease, string remote, CancellationToken limit)
+    private async Task<ClientSession> WelcomeAsync(ClientStartup startup, ClientAcceptance acceptance, PoolSet.Lease lease, string remote, CancellationToken limit)
     {
         var (id, key) = _cancels.Reserve(startup.Minor);
         var client = new ClientSession(
@@ -125,7 +124,7 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
         try
         {
             _cancels.Assign(id, key, client.CancelAsync);
-            await client.WelcomeAsync(key, limit);
+            await client.WelcomeAsync(acceptance, key, limit);
             events.ClientConnected(lease.Pool.Name, startup.User, remote, id);
             return client;
         }
@@ -150,13 +149,13 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
         }
     }
 
-    private async Task ReplicateAsync(ClientStartup startup, PostgresPool pool, string remote, CancellationToken limit, CancellationToken cut)
+    private async Task ReplicateAsync(ClientStartup startup, ClientAcceptance acceptance, PostgresPool pool, string remote, CancellationToken limit, CancellationToken cut)
     {
         var (id, key) = _cancels.Reserve(startup.Minor);
         try
         {
             var identity = new ClientIdentity(id, startup.User, startup.Database, remote);
-            await new ReplicationSession(pool, identity, events, time).RunAsync(startup, key, _cancels, limit, cut);
+            await new ReplicationSession(pool, identity, events, time).RunAsync(startup, acceptance, key, _cancels, limit, cut);
         }
         finally
         {

@@ -18,7 +18,8 @@ internal sealed class ReplicationSession(PostgresPool pool, ClientIdentity ident
     /// <summary>Serves the client until it or the origin ends the connection.</summary>
     /// <exception cref="HandshakeRefusedException">The pool is not in session mode.</exception>
     /// <exception cref="ServerUnavailableException">The origin cannot be reached, or refuses.</exception>
-    public async Task RunAsync(ClientStartup startup, byte[] cancelKey, CancelRegistry cancels, CancellationToken limit, CancellationToken cut)
+    public async Task RunAsync(
+        ClientStartup startup, ClientAcceptance acceptance, byte[] cancelKey, CancelRegistry cancels, CancellationToken limit, CancellationToken cut)
     {
         if (pool.Options.Mode != PoolMode.Session)
         {
@@ -31,7 +32,7 @@ internal sealed class ReplicationSession(PostgresPool pool, ClientIdentity ident
         try
         {
             cancels.Assign(identity.Id, cancelKey, token => origin.Connector.CancelAsync(origin, token));
-            await WelcomeAsync(startup.Reader, origin, cancelKey, limit);
+            await WelcomeAsync(startup.Reader, acceptance, origin, cancelKey, limit);
             events.ClientConnected(pool.Name, identity.User, identity.Remote, identity.Id);
             await RelayAsync(startup.Reader.TakeStream(), origin.Reader.TakeStream(), cut);
         }
@@ -42,10 +43,10 @@ internal sealed class ReplicationSession(PostgresPool pool, ClientIdentity ident
         }
     }
 
-    private async Task WelcomeAsync(MessageReader reader, OriginConnection origin, byte[] cancelKey, CancellationToken cancellationToken)
+    private async Task WelcomeAsync(MessageReader reader, ClientAcceptance acceptance, OriginConnection origin, byte[] cancelKey, CancellationToken cancellationToken)
     {
         using var writer = new MessageWriter();
-        writer.Begin(BackendMessage.Authentication).Int32(0).End();
+        writer.Bytes(acceptance.Message.Span);
         foreach (var (name, value) in origin.Parameters)
         {
             writer.Begin(BackendMessage.ParameterStatus).CString(name).CString(value).End();
