@@ -49,7 +49,8 @@ internal sealed partial class PgBouncer : IAsyncDisposable
         var sharesStatements = await ReadVersionAsync(cancellationToken) >= FirstWithStatements;
         await ServerUser.GiveAsync(directory, cancellationToken);
         var users = Path.Combine(directory, "users.txt");
-        await ServerUser.WriteSecretAsync(users, $"\"{login.User}\" \"{login.Verifier}\"\n", cancellationToken);
+        var known = new[] { login, login.Quick }.OfType<PooledLogin>().Select(user => $"\"{user.User}\" \"{user.Verifier}\"\n");
+        await ServerUser.WriteSecretAsync(users, string.Concat(known), cancellationToken);
         List<string> lines =
         [
             "[databases]",

@@ -9,20 +9,28 @@ namespace Tunnel.Bench.Pooling;
 /// <param name="Clients">Its clients.</param>
 /// <param name="Throughput">Its transactions per second.</param>
 /// <param name="Cpu">The pooler's processor time.</param>
-internal sealed record PoolerLoad(string Name, string[] Arguments, int Clients, Metric Throughput, Metric Cpu)
+/// <param name="ClientCpu">pgbench's own; null when it does not matter.</param>
+internal sealed record PoolerLoad(string Name, string[] Arguments, int Clients, Metric Throughput, Metric Cpu, Metric? ClientCpu = null)
 {
     public static IReadOnlyList<PoolerLoad> All { get; } =
     [
         .. new[] { "simple", "prepared" }.SelectMany(mode => new[] { 1, 16, 64 }.Select(clients => InMode(mode, clients))),
-        new(
-            "logins", ["-C"], 4, new Metric("tps_connect", "-S -C, 4 clients: logins with SCRAM, one transaction each", "/s"), Cpu4Logins),
+        Logins("logins", "connect", "logins with SCRAM"),
+        Logins("quick logins", "quick", "logins of a client that need not compute (one SCRAM iteration)") with { IsQuick = true },
     ];
 
     public bool IsPrepared => Arguments.Contains("prepared");
 
     public bool ConnectsAnew => Arguments.Contains("-C");
 
-    private static Metric Cpu4Logins => new("cpu_connect", "… processor time of the pooler per 1,000", "s", HasRatio: false);
+    /// <summary>Gets whether the role is used whose logins cost a client next to nothing.</summary>
+    public bool IsQuick { get; private init; }
+
+    private static PoolerLoad Logins(string name, string key, string title) => new(
+        name, ["-C"], 4,
+        new Metric($"tps_{key}", $"-S -C, 4 clients: {title}, one transaction each", "/s"),
+        new Metric($"cpu_{key}", "… processor time of the pooler per 1,000", "s", HasRatio: false),
+        new Metric($"cpu_client_{key}", "… processor time of pgbench itself per 1,000", "s", HasRatio: false));
 
     private static PoolerLoad InMode(string mode, int clients) => new(
         $"{mode} with {Text(clients)} client(s)", ["-M", mode], clients,
@@ -35,11 +43,10 @@ internal sealed record PoolerLoad(string Name, string[] Arguments, int Clients, 
 /// <summary>What is measured of a pooler.</summary>
 internal static class PoolerMetrics
 {
-    public static readonly Metric ClientCpu = new("cpu_client_connect", "… processor time of pgbench itself per 1,000", "s", HasRatio: false);
     public static readonly Metric LoadedMemory = new("rss_loaded_mib", "Resident memory after 64 clients in prepared mode", "MiB", HasRatio: false);
     public static readonly Metric IdleMemory = new("rss_idle_mib", "Resident memory with many idle clients", "MiB", HasRatio: false);
     public static readonly Metric IdleMemoryPerClient = new("rss_idle_kib_per_client", "… for each of them", "KiB", HasRatio: false);
 
     public static IReadOnlyList<Metric> All { get; } =
-        [.. PoolerLoad.All.SelectMany(load => new[] { load.Throughput, load.Cpu }), ClientCpu, LoadedMemory, IdleMemory, IdleMemoryPerClient];
+        [.. PoolerLoad.All.SelectMany(load => new[] { load.Throughput, load.Cpu, load.ClientCpu }.OfType<Metric>()), LoadedMemory, IdleMemory, IdleMemoryPerClient];
 }

@@ -15,19 +15,19 @@ internal sealed class PoolerSuite : ISuite
     public async Task<IReadOnlyList<SuiteReport>> RunAsync(BenchRun run, CancellationToken cancellationToken)
     {
         var samples = new Samples();
-        var pgbench = new Pgbench(run.Database.Pooled.Environment, Database.Name, run.Directory);
+        var loads = new LoadRunner(run);
         IReadOnlyList<PoolerContender> contenders;
         await using (var pooler = run.IsWanted(TunnelPooler.Name) ? await StartPoolerAsync(run, "pooler", cancellationToken) : null)
         await using (var bouncer = run.IsWanted(PgBouncer.Name) ? await StartBouncerAsync(run, "bouncer", cancellationToken) : null)
         {
             contenders = [new PoolerContender(PoolerContender.Base, "client → database", run.Database.TcpEndPoint, null), .. Started(pooler, bouncer)];
             await run.SayAsync($"{Name}: warming up");
-            await WarmUpAsync(run.Options, pgbench, contenders, samples, cancellationToken);
+            await WarmUpAsync(run.Options, loads, contenders, samples, cancellationToken);
             for (var round = 0; round < run.Options.Rounds; round++)
             {
                 await run.SayAsync($"{Name}: round {round + 1} of {run.Options.Rounds}");
                 var shift = round % contenders.Count;
-                await RunRoundAsync(run.Options, pgbench, [.. contenders.Skip(shift), .. contenders.Take(shift)], samples, cancellationToken);
+                await RunRoundAsync(run.Options, loads, [.. contenders.Skip(shift), .. contenders.Take(shift)], samples, cancellationToken);
             }
         }
 
@@ -39,7 +39,7 @@ internal sealed class PoolerSuite : ISuite
 
     // Lets the runtime compile what is hot, and the poolers fill their pools.
     private static async Task WarmUpAsync(
-        BenchOptions options, Pgbench pgbench, IReadOnlyList<PoolerContender> contenders, Samples samples, CancellationToken cancellationToken)
+        BenchOptions options, LoadRunner loads, IReadOnlyList<PoolerContender> contenders, Samples samples, CancellationToken cancellationToken)
     {
         foreach (var contender in contenders)
         {
@@ -47,36 +47,36 @@ internal sealed class PoolerSuite : ISuite
             {
                 await samples.AttemptAsync(
                     contender.Name, "warming up",
-                    () => pgbench.CountAsync(contender.Address, load.Arguments, load.Clients, options.PgbenchSeconds, cancellationToken), cancellationToken);
+                    () => loads.RunAsync(contender, load, options.PgbenchSeconds, cancellationToken), cancellationToken);
             }
         }
     }
 
     private static async Task RunRoundAsync(
-        BenchOptions options, Pgbench pgbench, IReadOnlyList<PoolerContender> order, Samples samples, CancellationToken cancellationToken)
+        BenchOptions options, LoadRunner loads, IReadOnlyList<PoolerContender> order, Samples samples, CancellationToken cancellationToken)
     {
         foreach (var load in PoolerLoad.All)
         {
             foreach (var contender in order.Where(contender => Loads(contender).Contains(load)))
             {
                 await samples.AttemptAsync(
-                    contender.Name, load.Name, () => MeasureAsync(options, pgbench, contender, load, samples, cancellationToken), cancellationToken);
+                    contender.Name, load.Name, () => MeasureAsync(options, loads, contender, load, samples, cancellationToken), cancellationToken);
             }
         }
     }
 
     private static async Task MeasureAsync(
-        BenchOptions options, Pgbench pgbench, PoolerContender contender, PoolerLoad load, Samples samples, CancellationToken cancellationToken)
+        BenchOptions options, LoadRunner loads, PoolerContender contender, PoolerLoad load, Samples samples, CancellationToken cancellationToken)
     {
         WatchedProcess[] watched = contender.Pooler is { } pooler ? [pooler] : [];
         var before = ProcessUsage.CpuSeconds(watched);
         var clientsBefore = ProcessUsage.EndedChildrenCpuSeconds();
         var seconds = load.ConnectsAnew ? options.ConnectSeconds : options.PgbenchSeconds;
-        var count = await pgbench.CountAsync(contender.Address, load.Arguments, load.Clients, seconds, cancellationToken);
+        var count = await loads.RunAsync(contender, load, seconds, cancellationToken);
         samples.Add(contender.Name, load.Throughput, count.PerSecond);
-        if (load.ConnectsAnew)
+        if (load.ClientCpu is { } clientCpu)
         {
-            samples.Add(contender.Name, PoolerMetrics.ClientCpu, (ProcessUsage.EndedChildrenCpuSeconds() - clientsBefore) / count.Transactions * 1000);
+            samples.Add(contender.Name, clientCpu, (ProcessUsage.EndedChildrenCpuSeconds() - clientsBefore) / count.Transactions * 1000);
         }
 
         foreach (var process in watched)
@@ -139,4 +139,14 @@ internal sealed class PoolerSuite : ISuite
 
     private static Task<PgBouncer> StartBouncerAsync(BenchRun run, string directory, CancellationToken cancellationToken) =>
         PgBouncer.StartAsync(run.DirectoryFor(directory), run.Database.Pooled, run.Database.TcpEndPoint, certificate: null, cancellationToken);
+
+    /// <summary>pgbench with either role.</summary>
+    private sealed class LoadRunner(BenchRun run)
+    {
+        private readonly Pgbench _usual = new(run.Database.Pooled.Environment, Database.Name, run.Directory);
+        private readonly Pgbench _quick = new(run.Database.Pooled.Quick!.Environment, Database.Name, run.Directory);
+
+        public Task<PgbenchCount> RunAsync(PoolerContender contender, PoolerLoad load, int seconds, CancellationToken cancellationToken) =>
+            (load.IsQuick ? _quick : _usual).CountAsync(contender.Address, load.Arguments, load.Clients, seconds, cancellationToken);
+    }
 }

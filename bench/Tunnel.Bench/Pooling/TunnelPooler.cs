@@ -5,7 +5,7 @@ using Tunnel.Bench.Processes;
 
 namespace Tunnel.Bench.Pooling;
 
-/// <summary>`tunnel-pooler run` with its default settings and log, one pool and one user.</summary>
+/// <summary>`tunnel-pooler run` with its default settings and log, one pool and its users.</summary>
 internal sealed class TunnelPooler : IAsyncDisposable
 {
     public const string Name = "tunnel-pooler";
@@ -45,7 +45,7 @@ internal sealed class TunnelPooler : IAsyncDisposable
         var configuration = new Dictionary<string, object>
         {
             ["Listen"] = new[] { $"{address}" },
-            ["Users"] = new Dictionary<string, object> { [login.User] = new { login.Verifier } },
+            ["Users"] = Users(login),
             ["Pools"] = new Dictionary<string, object>
             {
                 [Database.Name] = new Dictionary<string, object>(origin) { ["User"] = login.User, ["Password"] = login.Password, ["Max"] = PgBouncer.PoolSize },
@@ -69,6 +69,17 @@ internal sealed class TunnelPooler : IAsyncDisposable
             await daemon.DisposeAsync();
             throw;
         }
+    }
+
+    private static Dictionary<string, object> Users(PooledLogin login)
+    {
+        var users = new Dictionary<string, object> { [login.User] = new { login.Verifier } };
+        if (login.Quick is { } quick)
+        {
+            users[quick.User] = new { quick.Verifier };
+        }
+
+        return users;
     }
 
     public ValueTask DisposeAsync() => _daemon.DisposeAsync();
