@@ -13,7 +13,7 @@ namespace Tunnel.Bench;
 internal sealed record BenchRun(BenchOptions Options, Programs Programs, string Directory, Certificate Certificate, Database Database, RawTarget Raw)
 {
     // In a quick run nobody misses those whose numbers are close to another one's, or say what a default does better.
-    private static readonly string[] SkippedWhenQuick = [TunnelSuite.DirectUnixName, TunnelChain.IngressUnixName, TunnelChain.WebSocketsName, StunnelPair.Name];
+    private static readonly string[] SkippedWhenQuick = [TunnelSuite.DirectUnixName, TunnelChain.IngressUnixName, TunnelChain.BehindProxyName, TunnelChain.WebSocketsName, StunnelPair.Name];
 
     private readonly Stopwatch _watch = Stopwatch.StartNew();
 

@@ -10,13 +10,14 @@ internal sealed class TunnelSuite : ISuite
 {
     public const string DirectUnixName = "direct Unix";
 
-    private static readonly Way[] Ways = [Way.Tunnel, Way.WebSockets, Way.Ssh, Way.Stunnel, Way.Haproxy];
+    private static readonly Way[] Ways = [Way.Tunnel, Way.BehindProxy, Way.WebSockets, Way.Ssh, Way.Stunnel, Way.Haproxy];
 
     // Memory is measured of one contender at a time, on processes that did nothing before; a Unix listener's is that of a TCP listener.
     private static readonly (string Name, Way Way)[] IdleWays =
     [
-        (TunnelChain.ForwarderName, Way.Tunnel), (TunnelChain.IngressTcpName, Way.Ingress), (TunnelChain.WebSocketsName, Way.WebSockets),
-        (SshReverse.Name, Way.Ssh), (StunnelPair.Name, Way.Stunnel), (HaproxyPair.Name, Way.Haproxy),
+        (TunnelChain.ForwarderName, Way.Tunnel), (TunnelChain.IngressTcpName, Way.Ingress), (TunnelChain.BehindProxyName, Way.BehindProxy),
+        (TunnelChain.WebSocketsName, Way.WebSockets), (SshReverse.Name, Way.Ssh),
+        (StunnelPair.Name, Way.Stunnel), (HaproxyPair.Name, Way.Haproxy),
     ];
 
     public string Name => "tunnel";

@@ -22,6 +22,16 @@ internal sealed record Certificate(string File, string KeyFile)
         return certificate;
     }
 
+    /// <summary>Writes certificate and key into one file, as HAProxy wants them.</summary>
+    /// <returns>The file.</returns>
+    public async Task<string> WriteWithKeyAsync(string directory, CancellationToken cancellationToken)
+    {
+        var both = Path.Combine(directory, "both.pem");
+        await System.IO.File.WriteAllTextAsync(
+            both, await System.IO.File.ReadAllTextAsync(File, cancellationToken) + await System.IO.File.ReadAllTextAsync(KeyFile, cancellationToken), cancellationToken);
+        return both;
+    }
+
     /// <summary>Copies it for a server that runs as the database's user.</summary>
     public async Task<Certificate> CopyToAsync(string directory, CancellationToken cancellationToken)
     {

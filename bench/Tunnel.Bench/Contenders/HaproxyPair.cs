@@ -11,15 +11,17 @@ internal static class HaproxyPair
     // sbin is not in every user's PATH.
     private static readonly string[] Places = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "/usr/bin/haproxy"];
 
+    /// <summary>Gets where it is installed.</summary>
+    /// <exception cref="InvalidOperationException">It is not.</exception>
+    public static string Program =>
+        Places.FirstOrDefault(File.Exists) ?? throw new InvalidOperationException("haproxy is not installed; 'scripts/install bench' installs it");
+
     public static async Task<TlsPair> StartAsync(BenchRun run, string directoryName, Link link, CancellationToken cancellationToken)
     {
         var directory = run.DirectoryFor(directoryName);
         var ports = TlsPairPorts.Next(link);
 
-        // It wants certificate and key in one file.
-        var both = Path.Combine(directory, "both.pem");
-        await File.WriteAllTextAsync(
-            both, await File.ReadAllTextAsync(run.Certificate.File, cancellationToken) + await File.ReadAllTextAsync(run.Certificate.KeyFile, cancellationToken), cancellationToken);
+        var both = await run.Certificate.WriteWithKeyAsync(directory, cancellationToken);
         var verified = $"ssl ssl-min-ver TLSv1.3 verify required verifyhost localhost ca-file {run.Certificate.File}";
         var near = await WriteAsync(
             directory, "near.cfg",
@@ -45,9 +47,8 @@ internal static class HaproxyPair
 
             """,
             cancellationToken);
-        var program = Places.FirstOrDefault(File.Exists) ?? throw new InvalidOperationException("haproxy is not installed; 'scripts/install bench' installs it");
         return await TlsPair.StartAsync(
-            Name, ports, () => new Daemon(program, ["-db", "-f", near]), () => new Daemon(program, ["-db", "-f", far]), cancellationToken);
+            Name, ports, () => new Daemon(Program, ["-db", "-f", near]), () => new Daemon(Program, ["-db", "-f", far]), cancellationToken);
     }
 
     // maxconn, because its default follows the limit of open files and may be less than the idle streams; the timeouts have no default.

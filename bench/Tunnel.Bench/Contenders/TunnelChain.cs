@@ -13,6 +13,7 @@ internal sealed class TunnelChain : IAsyncDisposable
     public const string ForwarderName = "forwarder";
     public const string IngressTcpName = "ingress TCP";
     public const string IngressUnixName = "ingress Unix";
+    public const string BehindProxyName = "ingress TCP, behind HAProxy";
     public const string WebSocketsName = "ingress TCP, WebSocket per stream";
 
     public const string PostgresHost = TunnelState.PostgresHost;
@@ -81,19 +82,22 @@ internal sealed class TunnelChain : IAsyncDisposable
         var rawTcp = FreePort.Next();
         var postgresUnix = new UnixDomainSocketEndPoint(Path.Combine(directory, ".s.PGSQL.5432"));
         var rawUnix = new UnixDomainSocketEndPoint(Path.Combine(directory, "raw.sock"));
+        var isBehindProxy = options.Transport == Transport.CarriersBehindProxy;
         var ingress = Start(
             run.Programs.Ingress,
             [
-                "run", "--state", state.Directory, "--listen", $"{Ingress}", "--dev-certificate", "--management", $"{management}",
+                "run", "--state", state.Directory, "--listen", $"{Ingress}", .. isBehindProxy ? Array.Empty<string>() : ["--dev-certificate"], "--management", $"{management}",
                 "--local", $"postgres={postgresTcp}", "--local", $"postgres=unix:{postgresUnix}", "--local", $"raw={rawTcp}", "--local", $"raw=unix:{rawUnix}",
-            ]);
+            ],
+            isBehindProxy ? new Dictionary<string, string> { ["TUNNEL_INGRESS__PLAINTEXT"] = "true" } : null);
         await Readiness.WaitForListenerAsync(Ingress, _daemons, cancellationToken);
 
-        Authority = state.Authority;
-        var environment = options.HasCarriers ? null : new Dictionary<string, string> { ["TUNNEL_CONNECTOR__CARRIERS"] = "0" };
+        Authority = isBehindProxy ? run.Certificate.File : state.Authority;
+        var (door, front) = isBehindProxy ? await StartFrontAsync(run, directory, cancellationToken) : (Ingress, []);
+        var environment = options.Transport == Transport.WebSockets ? new Dictionary<string, string> { ["TUNNEL_CONNECTOR__CARRIERS"] = "0" } : null;
         var connectors = Enumerable.Range(0, options.Connectors)
             .Select(_ => Start(
-                run.Programs.Connector, state.ConnectorArguments(options.Link.Across(Ingress), run.Database.TcpEndPoint, run.Raw.TcpEndPoint), environment))
+                run.Programs.Connector, state.ConnectorArguments(options.Link.Across(door), run.Database.TcpEndPoint, run.Raw.TcpEndPoint, Authority), environment))
             .ToArray();
         await Readiness.WaitForConnectorsAsync(management, options.Connectors, _daemons, cancellationToken);
         foreach (EndPoint way in new EndPoint[] { rawTcp, rawUnix })
@@ -104,14 +108,28 @@ internal sealed class TunnelChain : IAsyncDisposable
         IngressProcess = new WatchedProcess("ingress", ingress.Id);
         ConnectorProcesses =
             [.. connectors.Select((connector, index) => new WatchedProcess(index == 0 ? "connector" : $"connector {index + 1}", connector.Id))];
-        WatchedProcess[] middle = [IngressProcess, .. ConnectorProcesses];
-        var (name, between) = options.HasCarriers ? (IngressTcpName, "wss") : (WebSocketsName, "a WebSocket for each stream");
+        WatchedProcess[] middle = [IngressProcess, .. front, .. ConnectorProcesses];
+        var (name, between) = options.Transport switch
+        {
+            Transport.Carriers => (IngressTcpName, "wss"),
+            Transport.CarriersBehindProxy => (BehindProxyName, "WebSockets → HAProxy → wss"),
+            _ => (WebSocketsName, "a WebSocket for each stream"),
+        };
         IngressTcp = new Contender(name, $"client → ingress's TCP listener → {between} → connector → target", postgresTcp, rawTcp, middle);
         IngressUnix = new Contender(IngressUnixName, $"client → ingress's Unix listener → {between} → connector → target", postgresUnix, rawUnix, middle);
         if (options.HasForwarders)
         {
             await StartForwardersAsync(run.Programs, middle, cancellationToken);
         }
+    }
+
+    private async Task<(IPEndPoint Door, WatchedProcess[] Processes)> StartFrontAsync(BenchRun run, string directory, CancellationToken cancellationToken)
+    {
+        var door = FreePort.Next();
+        var front = await TlsFront.StartAsync(run, directory, door, Ingress, cancellationToken);
+        _daemons.Add(front);
+        await Readiness.WaitForListenerAsync(door, _daemons, cancellationToken);
+        return (door, [new WatchedProcess("haproxy", front.Id)]);
     }
 
     private async Task StartForwardersAsync(Programs programs, WatchedProcess[] middle, CancellationToken cancellationToken)

@@ -8,8 +8,8 @@ internal sealed record TunnelChainOptions
     /// <summary>Gets how many connectors serve the tunnel.</summary>
     public int Connectors { get; init; } = 1;
 
-    /// <summary>Gets whether a connector has its default number of carriers; otherwise each stream has a WebSocket of its own.</summary>
-    public bool HasCarriers { get; init; } = true;
+    /// <summary>Gets how connectors carry streams.</summary>
+    public Transport Transport { get; init; } = Transport.Carriers;
 
     /// <summary>Gets whether forwarders are started, too.</summary>
     public bool HasForwarders { get; init; } = true;

@@ -47,10 +47,10 @@ internal sealed record TunnelState(string Directory, string ConnectorToken, stri
         }
     }
 
-    /// <returns>The arguments of a connector for both services.</returns>
-    public string[] ConnectorArguments(IPEndPoint ingress, IPEndPoint postgres, IPEndPoint raw) =>
+    /// <returns>The arguments of a connector for both services; without another authority, the ingress has a development certificate.</returns>
+    public string[] ConnectorArguments(IPEndPoint ingress, IPEndPoint postgres, IPEndPoint raw, string? authority = null) =>
     [
-        "run", "--ingress", $"wss://localhost:{ingress.Port}", "--ca-file", Authority, "--token-file", ConnectorToken,
+        "run", "--ingress", $"wss://localhost:{ingress.Port}", "--ca-file", authority ?? Authority, "--token-file", ConnectorToken,
         "--service", $"postgres=tcp://{postgres}", "--service", $"raw=tcp://{raw}",
     ];
 

@@ -29,7 +29,16 @@ internal sealed record Way(IReadOnlyList<string> Names, Func<BenchRun, string, L
         async (run, name, link, cancellationToken) =>
         {
             var chain = await TunnelChain.StartAsync(
-                run, name, new TunnelChainOptions { Link = link, HasCarriers = false, HasForwarders = false }, cancellationToken);
+                run, name, new TunnelChainOptions { Link = link, Transport = Transport.WebSockets, HasForwarders = false }, cancellationToken);
+            return new StartedWay([chain.IngressTcp], chain);
+        });
+
+    public static readonly Way BehindProxy = new(
+        [TunnelChain.BehindProxyName],
+        async (run, name, link, cancellationToken) =>
+        {
+            var chain = await TunnelChain.StartAsync(
+                run, name, new TunnelChainOptions { Link = link, Transport = Transport.CarriersBehindProxy, HasForwarders = false }, cancellationToken);
             return new StartedWay([chain.IngressTcp], chain);
         });
 
