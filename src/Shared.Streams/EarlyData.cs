@@ -49,44 +49,52 @@ public sealed class EarlyData(DuplexStream application)
     /// <summary>Completes soon after <see cref="Stop"/>.</summary>
     public Task Finished => _passing;
 
-    /// <summary>The application from the first byte on that was not passed on. After <see cref="Finished"/>.</summary>
-    public DuplexStream Application => !Sent.IsEmpty || _listening is { IsCompleted: true, Result.IsEmpty: true }
+    /// <summary>The application from the first byte on that was not passed on. Once, after <see cref="Finished"/>.</summary>
+    public DuplexStream Rest() => !Sent.IsEmpty || _listening is { IsCompleted: true, Result.IsEmpty: true }
         ? application
         : new AwaitedStream(_listening, application);
 
-    /// <summary>The application as if nothing had been read of it. After <see cref="Finished"/>.</summary>
-    public DuplexStream Unread => Sent.IsEmpty ? Application : new PrefixedStream(Sent, application);
+    /// <summary>The application as if nothing had been read of it. Once, after <see cref="Finished"/>.</summary>
+    public DuplexStream Unread() => Sent.IsEmpty ? Rest() : new PrefixedStream(Sent, application);
 
     /// <summary>Begins to pass on what the application says first, or said to an earlier attempt that has failed and is finished.</summary>
     /// <param name="target">Where to; it may be aborted meanwhile.</param>
+    /// <exception cref="InvalidOperationException">The last attempt has not stopped.</exception>
     public void Start(DuplexStream target)
     {
+        State before;
         lock (_gate)
         {
-            _target = target;
-            switch (_state)
+            before = _state;
+            if (before == State.Listening)
             {
-                case State.Idle:
-                    _state = State.Listening;
-                    break;
-                case State.Stopped:
-                    _state = State.Listening;
-                    return;
-                case State.Spoken:
-                    Sent = _said;
-                    _passing = PassAsync(target);
-                    return;
-                default:
-                    return;
+                throw new InvalidOperationException("The last attempt has not stopped.");
+            }
+
+            _target = target;
+            if (before == State.Spoken)
+            {
+                Sent = _said;
+            }
+            else
+            {
+                _state = State.Listening;
             }
         }
 
-        _listening = ListenAsync();
+        if (before == State.Spoken)
+        {
+            _passing = PassAsync(target);
+        }
+        else if (before == State.Idle)
+        {
+            _listening = ListenAsync();
+        }
     }
 
     /// <summary>
     /// The target was connected, or was not: nothing new is passed on. After <see cref="Finished"/> the application is somebody else's to
-    /// read, as <see cref="Application"/> or <see cref="Unread"/>.
+    /// read, as <see cref="Rest"/> or <see cref="Unread"/>.
     /// </summary>
     public void Stop()
     {
@@ -121,10 +129,12 @@ public sealed class EarlyData(DuplexStream application)
             try
             {
                 await PassAsync(_target!);
-            }
-            finally
-            {
                 passed.SetResult();
+            }
+            catch (Exception exception)
+            {
+                // Whoever waits for it to be finished is told.
+                passed.SetException(exception);
             }
         }
         catch (StreamAbortedException)

@@ -39,8 +39,12 @@ internal static class RunCommand
         var options = Load();
         var settings = PoolerSettings.From(options, TimeProvider.System);
 
-        // Its connections are not carriers, which gain by being heard of together.
-        SocketLoops.Count = Environment.ProcessorCount;
+        // Half of that is for carriers, which gain when one thread hears of them together.
+        if (!options.Pools.Values.Any(PoolerPools.LeadsThroughTunnel))
+        {
+            SocketLoops.Count = Environment.ProcessorCount;
+        }
+
         using var signals = new ProcessSignals();
         using var loggers = ProgramLog.Create(options.Log);
         if (settings.RequireReachable)

@@ -58,7 +58,8 @@ public sealed class EarlyDataTests
         early.Start(target);
         await StopAsync(early);
 
-        var reading = ReadAsync(early.Application);
+        var rest = early.Rest();
+        var reading = ReadAsync(rest);
         await application.WriteAsync("later"u8.ToArray(), Cancelled);
 
         Assert.Equal("later", await reading);
@@ -66,7 +67,7 @@ public sealed class EarlyDataTests
         await target.CompleteWritesAsync(Cancelled);
         Assert.Equal("", await ReadAsync(far));
         await application.CompleteWritesAsync(Cancelled);
-        Assert.Equal("", await ReadAsync(early.Application));
+        Assert.Equal("", await ReadAsync(rest));
     }
 
     [Theory]
@@ -94,9 +95,9 @@ public sealed class EarlyDataTests
 
         Assert.Equal("hello", await ReadAsync(far));
         await StopAsync(early);
-        Assert.Equal("hello", await ReadAsync(early.Unread));
+        Assert.Equal("hello", await ReadAsync(early.Unread()));
         await application.WriteAsync("more"u8.ToArray(), Cancelled);
-        Assert.Equal("more", await ReadAsync(early.Application));
+        Assert.Equal("more", await ReadAsync(early.Rest()));
     }
 
     [Theory]
@@ -120,7 +121,7 @@ public sealed class EarlyDataTests
             await application.WriteAsync("more"u8.ToArray(), Cancelled);
         }
 
-        Assert.Equal(triesAgain ? "more" : "hello", await ReadAsync(early.Application));
+        Assert.Equal(triesAgain ? "more" : "hello", await ReadAsync(early.Rest()));
     }
 
     [Fact]
@@ -131,7 +132,7 @@ public sealed class EarlyDataTests
         var early = new EarlyData(ours);
         early.Start(target);
         await StopAsync(early);
-        var rest = early.Application;
+        var rest = early.Rest();
 
         application.Abort(StreamAbort.Dropped);
 
@@ -147,7 +148,7 @@ public sealed class EarlyDataTests
         early.Start(target);
         await StopAsync(early);
         using var cancellation = new CancellationTokenSource();
-        var reading = early.Application.ReadAsync(new byte[1], cancellation.Token).AsTask();
+        var reading = early.Rest().ReadAsync(new byte[1], cancellation.Token).AsTask();
 
         await cancellation.CancelAsync();
 

@@ -14,7 +14,7 @@ internal sealed class Database : IAsyncDisposable
 {
     public const string Name = "bench";
     public const string PooledRole = "pooled";
-    public const string QuickRole = "quick";
+    public const string CheapRole = "cheap";
 
     private const int Scale = 10;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
@@ -60,7 +60,7 @@ internal sealed class Database : IAsyncDisposable
         // hide the difference that the connection rate is to show.
         await File.WriteAllTextAsync(
             Path.Combine(data, "pg_hba.conf"),
-            $"local {Name} {Name} trust\nhost {Name} {Name} 127.0.0.1/32 trust\nhost {Name} {PooledRole},{QuickRole} 127.0.0.1/32 scram-sha-256\nlocal all postgres scram-sha-256\n", cancellationToken);
+            $"local {Name} {Name} trust\nhost {Name} {Name} 127.0.0.1/32 trust\nhost {Name} {PooledRole},{CheapRole} 127.0.0.1/32 scram-sha-256\nlocal all postgres scram-sha-256\n", cancellationToken);
         var serverCertificate = await certificate.CopyToAsync(directory, cancellationToken);
         await File.AppendAllTextAsync(
             Path.Combine(data, "postgresql.conf"),
@@ -100,15 +100,15 @@ internal sealed class Database : IAsyncDisposable
         var portText = port.ToString(CultureInfo.InvariantCulture);
         var administrator = new Dictionary<string, string> { ["PGPASSWORD"] = password, ["PGUSER"] = "postgres", ["PGHOST"] = directory, ["PGPORT"] = portText };
         var pooledPassword = RandomNumberGenerator.GetHexString(32);
-        var quickPassword = RandomNumberGenerator.GetHexString(32);
-        var quickVerifier = QuickVerifier.Create(quickPassword);
+        var cheapPassword = RandomNumberGenerator.GetHexString(32);
+        var cheapVerifier = CheapVerifier.Create(cheapPassword);
         var setup = Path.Combine(directory, "setup.sql");
         await ServerUser.WriteSecretAsync(
             setup,
             $"""
             CREATE ROLE {Name} LOGIN;
             CREATE ROLE {PooledRole} LOGIN PASSWORD '{pooledPassword}' IN ROLE {Name};
-            CREATE ROLE {QuickRole} LOGIN PASSWORD '{quickVerifier}' IN ROLE {Name};
+            CREATE ROLE {CheapRole} LOGIN PASSWORD '{cheapVerifier}' IN ROLE {Name};
             CREATE DATABASE {Name} OWNER {Name};
 
             """,
@@ -120,7 +120,7 @@ internal sealed class Database : IAsyncDisposable
             ["-d", Name, "-c", $"SET ROLE {Name}; CREATE TABLE test_data (userId bigint, userText text, isActive bool)"], administrator, cancellationToken);
         var verifier = await PsqlAsync(
             ["-d", "postgres", "-At", "-c", $"SELECT rolpassword FROM pg_authid WHERE rolname = '{PooledRole}'"], administrator, cancellationToken);
-        return new PooledLogin(PooledRole, pooledPassword, verifier.Trim()) { Quick = new PooledLogin(QuickRole, quickPassword, quickVerifier) };
+        return new PooledLogin(PooledRole, pooledPassword, verifier.Trim()) { Cheap = new PooledLogin(CheapRole, cheapPassword, cheapVerifier) };
     }
 
     private static Task<string> PsqlAsync(string[] arguments, Dictionary<string, string> environment, CancellationToken cancellationToken) =>

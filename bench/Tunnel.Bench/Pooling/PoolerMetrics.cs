@@ -16,7 +16,7 @@ internal sealed record PoolerLoad(string Name, string[] Arguments, int Clients, 
     [
         .. new[] { "simple", "prepared" }.SelectMany(mode => new[] { 1, 16, 64 }.Select(clients => InMode(mode, clients))),
         Logins("logins", "connect", "logins with SCRAM"),
-        Logins("quick logins", "quick", "logins of a client that need not compute (one SCRAM iteration)") with { IsQuick = true },
+        Logins("cheap logins", "cheap", "logins of a client that need not compute (one SCRAM iteration)") with { IsCheap = true },
     ];
 
     public bool IsPrepared => Arguments.Contains("prepared");
@@ -24,7 +24,7 @@ internal sealed record PoolerLoad(string Name, string[] Arguments, int Clients, 
     public bool ConnectsAnew => Arguments.Contains("-C");
 
     /// <summary>Gets whether the role is used whose logins cost a client next to nothing.</summary>
-    public bool IsQuick { get; private init; }
+    public bool IsCheap { get; private init; }
 
     private static PoolerLoad Logins(string name, string key, string title) => new(
         name, ["-C"], 4,

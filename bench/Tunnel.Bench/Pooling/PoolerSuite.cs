@@ -144,9 +144,9 @@ internal sealed class PoolerSuite : ISuite
     private sealed class LoadRunner(BenchRun run)
     {
         private readonly Pgbench _usual = new(run.Database.Pooled.Environment, Database.Name, run.Directory);
-        private readonly Pgbench _quick = new(run.Database.Pooled.Quick!.Environment, Database.Name, run.Directory);
+        private readonly Pgbench _cheap = new(run.Database.Pooled.Cheap!.Environment, Database.Name, run.Directory);
 
         public Task<PgbenchCount> RunAsync(PoolerContender contender, PoolerLoad load, int seconds, CancellationToken cancellationToken) =>
-            (load.IsQuick ? _quick : _usual).CountAsync(contender.Address, load.Arguments, load.Clients, seconds, cancellationToken);
+            (load.IsCheap ? _cheap : _usual).CountAsync(contender.Address, load.Arguments, load.Clients, seconds, cancellationToken);
     }
 }

@@ -74,9 +74,9 @@ internal sealed class TunnelPooler : IAsyncDisposable
     private static Dictionary<string, object> Users(PooledLogin login)
     {
         var users = new Dictionary<string, object> { [login.User] = new { login.Verifier } };
-        if (login.Quick is { } quick)
+        if (login.Cheap is { } cheap)
         {
-            users[quick.User] = new { quick.Verifier };
+            users[cheap.User] = new { cheap.Verifier };
         }
 
         return users;

@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using System.Net.Sockets;
+using Shared.Streams.Flushing;
 
 namespace Shared.Streams.Sockets;
 
@@ -13,10 +13,12 @@ public static class AcceptLoop
     private static readonly TimeSpan LastPause = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// Accepts until cancelled, closes the listener and then waits until everything that was accepted has been served.
+    /// Accepts until cancelled, or the listener is closed, closes it and then waits until everything that was accepted has been served.
     /// </summary>
     /// <param name="listener">Where.</param>
-    /// <param name="serve">Serves one connection to its end and handles its own expected failures.</param>
+    /// <param name="serve">
+    /// Serves one connection to its end and handles its own expected failures. Begins on a thread that other sockets wait for, so it must not block.
+    /// </param>
     /// <param name="onFailure">
     /// Told when accepting fails, which is tried again after a pause of 50 ms to 1 s (out of file descriptors is no reason to spin or
     /// to end), and when <paramref name="serve"/> fails unexpectedly.
@@ -28,10 +30,10 @@ public static class AcceptLoop
         CancellationToken cancellationToken)
     {
         var running = new ConcurrentDictionary<Task, byte>();
-        try
+        await using (listener)
         {
             var (pause, inARow) = (FirstPause, 0);
-            while (true)
+            while (!cancellationToken.IsCancellationRequested)
             {
                 try
                 {
@@ -46,21 +48,42 @@ public static class AcceptLoop
                     }
 
                     Track(running, ServeAsync(accepted, serve, onFailure, cancellationToken));
+                    if (inARow > 0)
+                    {
+                        FlushScope.FlushHeldBack();
+                    }
                 }
-                catch (SocketException exception)
+                catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
                 {
+                    break;
+                }
+                catch (ObjectDisposedException)
+                {
+                    break;
+                }
+                catch (Exception exception)
+                {
+                    // Whatever it was, a listener that is open must not be one that nobody serves.
                     onFailure(exception);
-                    await Task.Delay(pause, time, cancellationToken);
+                    await PauseAsync(pause, time, cancellationToken);
                     pause = TimeSpan.FromTicks(Math.Min(LastPause.Ticks, pause.Ticks * 2));
                 }
             }
         }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            await listener.DisposeAsync();
-        }
 
         await Task.WhenAll(running.Keys);
+    }
+
+    private static async Task PauseAsync(TimeSpan pause, TimeProvider time, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await Task.Delay(pause, time, cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            // The loop finds it so.
+        }
     }
 
     private static void Track(ConcurrentDictionary<Task, byte> running, Task served)

@@ -6,7 +6,10 @@ namespace Shared.Streams.Sockets;
 /// </summary>
 /// <typeparam name="TBinding">What is served where; compared by value.</typeparam>
 /// <param name="addressOf">Where a binding listens.</param>
-/// <param name="serve">Serves one connection to its end; the token is cancelled when its listener closes.</param>
+/// <param name="serve">
+/// Serves one connection to its end; the token is cancelled when its listener closes. Begins on a thread that other sockets wait for, so it must not
+/// block.
+/// </param>
 /// <param name="onFailure">Told of failures to accept and of unexpected ones to serve.</param>
 /// <param name="time">The clock of pauses.</param>
 public sealed class ListenerSet<TBinding>(

@@ -7,7 +7,9 @@ namespace Shared.Streams.Sockets;
 /// A socket that the runtime waits for, on systems without epoll. One read and one write wait at most, so one object each does for all of
 /// them: an async method's would be taken from a small cache for each wait, and when thousands wait, most are made anew.
 /// </summary>
-internal sealed class RuntimeSocketStream(Socket socket) : SocketStream(socket)
+/// <param name="socket">The socket.</param>
+/// <param name="time">The clock of lingering; the system's without.</param>
+internal sealed class RuntimeSocketStream(Socket socket, TimeProvider? time = null) : SocketStream(socket, time)
 {
     private PendingRead? _pendingRead;
     private PendingWrite? _pendingWrite;
@@ -22,6 +24,10 @@ internal sealed class RuntimeSocketStream(Socket socket) : SocketStream(socket)
 
     private protected override ValueTask SendRestAsync(ReadOnlyMemory<byte> rest, CancellationToken cancellationToken) =>
         (_pendingWrite ??= new PendingWrite(this)).SendAsync(rest, cancellationToken);
+
+    private protected override void BeginLinger()
+    {
+    }
 
     private protected override async ValueTask WaitReadableAsync(CancellationToken cancellationToken) =>
         await Socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None, cancellationToken);

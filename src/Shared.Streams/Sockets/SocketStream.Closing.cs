@@ -58,13 +58,18 @@ public abstract partial class SocketStream
     /// </summary>
     private async Task LingerAsync()
     {
-        CancellationTokenSource? limit = null;
         try
         {
             // Mostly the peer has closed by now, after what he said last.
+            if (Discard() == Left.End)
+            {
+                return;
+            }
+
+            using var limit = new CancellationTokenSource(LingerTimeout, _time);
+            BeginLinger();
             while (Discard() is var left && left != Left.End)
             {
-                limit ??= new CancellationTokenSource(LingerTimeout);
                 if (left == Left.Nothing)
                 {
                     await WaitReadableAsync(limit.Token);
@@ -79,10 +84,6 @@ public abstract partial class SocketStream
         catch (Exception exception) when (exception is SocketException or ObjectDisposedException or OperationCanceledException)
         {
             // The peer is gone, or takes its time to close: this was the last courtesy.
-        }
-        finally
-        {
-            limit?.Dispose();
         }
     }
 
@@ -139,7 +140,10 @@ public abstract partial class SocketStream
         Close();
     }
 
-    /// <summary>Waits until there may be something to receive, for a stream that is disposed of: nobody else waits.</summary>
+    /// <summary>From here on, what is heard of the socket is for <see cref="WaitReadableAsync"/>.</summary>
+    private protected abstract void BeginLinger();
+
+    /// <summary>Waits until there may be something to receive, for a stream that is disposed of.</summary>
     /// <inheritdoc cref="ReceiveAsync" path="/exception"/>
     private protected abstract ValueTask WaitReadableAsync(CancellationToken cancellationToken);
 }

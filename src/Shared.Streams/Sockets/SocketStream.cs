@@ -11,13 +11,15 @@ namespace Shared.Streams.Sockets;
 public abstract partial class SocketStream : DuplexStream
 {
     private readonly AbortLatch _abort = new();
+    private readonly TimeProvider _time;
     private volatile bool _readEnded;
     private volatile bool _writesCompleted;
     private volatile SocketError _sendError;
 
-    private protected SocketStream(Socket socket)
+    private protected SocketStream(Socket socket, TimeProvider? time)
     {
         Socket = socket;
+        _time = time ?? TimeProvider.System;
 
         // What is not asynchronous never waits.
         socket.Blocking = false;

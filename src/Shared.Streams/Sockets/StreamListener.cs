@@ -69,12 +69,25 @@ public sealed class StreamListener : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits for the next connection. Whoever waited goes on on the thread of a loop that other sockets wait for, so he must not block.</summary>
-    /// <exception cref="SocketException">Accepting failed, for example for want of file descriptors, and trying again later may work; or the listener was disposed of.</exception>
+    /// <summary>
+    /// Waits for the next connection. Whoever waited goes on on the thread of a loop that other sockets wait for, so he must not block.
+    /// </summary>
+    /// <exception cref="SocketException">Accepting failed, for example for want of file descriptors; trying again later may work.</exception>
+    /// <exception cref="ObjectDisposedException">The listener was disposed of.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public async ValueTask<AcceptedStream> AcceptAsync(CancellationToken cancellationToken)
     {
-        var socket = await (_epoll?.AcceptAsync(cancellationToken) ?? _socket.AcceptAsync(cancellationToken));
+        Socket socket;
+        try
+        {
+            socket = await (_epoll?.AcceptAsync(cancellationToken) ?? _socket.AcceptAsync(cancellationToken));
+        }
+        catch (SocketException exception) when (exception.SocketErrorCode == SocketError.OperationAborted)
+        {
+            // The runtime's way of saying so.
+            throw new ObjectDisposedException(nameof(StreamListener), exception);
+        }
+
         try
         {
             var remote = socket.RemoteEndPoint is IPEndPoint endPoint ? endPoint.ToString() : LocalAddress.ToString();

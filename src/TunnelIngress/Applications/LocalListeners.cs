@@ -66,7 +66,7 @@ internal sealed class LocalListeners
         }
         catch (DialException exception)
         {
-            await StartupRefusal.AnswerAsync(early.Unread, exception, _time, cancellationToken);
+            await StartupRefusal.AnswerAsync(early.Unread(), exception, _time, cancellationToken);
             return;
         }
         catch (OperationCanceledException)
@@ -76,6 +76,6 @@ internal sealed class LocalListeners
             return;
         }
 
-        await _streams.RelayAsync(opened, early.Application);
+        await _streams.RelayAsync(opened, early.Rest());
     }
 }

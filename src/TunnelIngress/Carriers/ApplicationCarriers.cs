@@ -161,7 +161,7 @@ internal sealed class ApplicationCarriers
             }
 
             incoming.Accept(opened.Info.Id);
-            await _streams.RelayAsync(opened, early.Application);
+            await _streams.RelayAsync(opened, early.Rest());
         }
         catch (Exception exception)
         {

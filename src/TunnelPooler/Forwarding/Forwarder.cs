@@ -88,7 +88,7 @@ internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> 
         catch (DialException exception)
         {
             logger.StreamRefused(accepted.Remote, settings.Hostname.ToString(), exception.Hop.ToWire(), exception.Code, exception.Message);
-            await StartupRefusal.AnswerAsync(early.Unread, exception, time, cancellationToken);
+            await StartupRefusal.AnswerAsync(early.Unread(), exception, time, cancellationToken);
             return;
         }
         catch (OperationCanceledException)
@@ -107,7 +107,7 @@ internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> 
         using var entry = _streams.Add(tunnel.Id, accepted.Stream, tunnel.Stream);
         logger.StreamOpened(tunnel.Id, hostname, accepted.Remote, Math.Round(time.GetElapsedTime(start).TotalMilliseconds, 3));
         var result = await Relay.RunAsync(
-            early.Application, tunnel.Stream, new RelayOptions { HalfCloseTimeout = settings.HalfCloseTimeout }, time);
+            early.Rest(), tunnel.Stream, new RelayOptions { HalfCloseTimeout = settings.HalfCloseTimeout }, time);
         logger.StreamEnded(
             tunnel.Id, hostname, result.End.ToString(), result.EndedBy?.ToString() ?? "Forwarder", result.Reason?.ToString() ?? "end of stream",
             early.Sent.Length + result.BytesToTarget, result.BytesToApplication, (long)time.GetElapsedTime(start).TotalMilliseconds);

@@ -14,6 +14,9 @@ internal static class PoolerPools
     private const string TunnelScheme = "tunnel://";
     private const int DefaultIngressPort = 443;
 
+    /// <summary>Whether a pool's origin is a tunnel hostname.</summary>
+    public static bool LeadsThroughTunnel(PoolerPoolOptions options) => options.Origin.StartsWith(TunnelScheme, StringComparison.Ordinal);
+
     /// <exception cref="ConfigurationException">Names the first key that is wrong.</exception>
     public static PoolDefinition From(string name, PoolerPoolOptions options, TimeProvider time)
     {
@@ -56,7 +59,7 @@ internal static class PoolerPools
     {
         var timeout = SettingChecks.Seconds($"{key}:ConnectTimeoutSeconds", options.ConnectTimeoutSeconds, 1, 300);
         var version = string.Join('\n', options.Origin, options.IngressCaFile, options.ConnectTo, options.Token.File, options.Token.ClientId, options.Token.ClientSecret);
-        if (!options.Origin.StartsWith(TunnelScheme, StringComparison.Ordinal))
+        if (!LeadsThroughTunnel(options))
         {
             var target = SettingChecks.Parsed($"{key}:Origin", () => TargetAddress.Parse(options.Origin));
             var isUnix = target.Scheme == "unix";

@@ -62,6 +62,42 @@ public sealed class AcceptLoopTests
         await loop.WaitAsync(Patience, Cancelled);
     }
 
+    [Fact]
+    public async Task Burst_of_connections_is_served_to_the_last()
+    {
+        using var stop = new CancellationTokenSource();
+        var listener = StreamListener.Bind(ListenAddress.Parse("127.0.0.1:0"));
+        var clients = new List<Socket>();
+        for (var number = 0; number < 100; number++)
+        {
+            clients.Add(await ConnectAsync(listener));
+        }
+
+        var loop = AcceptLoop.RunAsync(listener, EchoOneByteAsync, static exception => Assert.Fail(exception.ToString()), TimeProvider.System, stop.Token);
+
+        foreach (var client in clients)
+        {
+            var answer = new byte[1];
+            await client.SendAsync(new byte[] { 7 }, Cancelled);
+            Assert.Equal(1, await client.ReceiveAsync(answer, Cancelled).AsTask().WaitAsync(Patience, Cancelled));
+            client.Dispose();
+        }
+
+        await stop.CancelAsync();
+        await loop.WaitAsync(Patience, Cancelled);
+    }
+
+    [Fact]
+    public async Task Listener_that_somebody_closes_ends_the_loop()
+    {
+        var listener = StreamListener.Bind(ListenAddress.Parse("127.0.0.1:0"));
+        var loop = AcceptLoop.RunAsync(listener, EchoOneByteAsync, static exception => Assert.Fail(exception.ToString()), TimeProvider.System, Cancelled);
+
+        await listener.DisposeAsync();
+
+        await loop.WaitAsync(Patience, Cancelled);
+    }
+
     private static async Task<Socket> ConnectAsync(StreamListener listener)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);

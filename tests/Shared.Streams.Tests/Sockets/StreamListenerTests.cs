@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Runtime.Versioning;
 using Shared.Streams.Sockets;
+using Shared.Streams.Sockets.Epoll;
 
 namespace Shared.Streams.Tests.Sockets;
 
@@ -132,6 +133,41 @@ public sealed class StreamListenerTests : IDisposable
     }
 
     [Fact]
+    public async Task Accepting_goes_on_after_it_was_cancelled()
+    {
+        await using var listener = StreamListener.Bind(UnixAddress);
+        using var cancellation = new CancellationTokenSource();
+        var cancelled = listener.AcceptAsync(cancellation.Token).AsTask();
+        await cancellation.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => cancelled.WaitAsync(Patience, Cancelled));
+        var accepting = listener.AcceptAsync(Cancelled).AsTask();
+
+        using var client = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await client.ConnectAsync(new UnixDomainSocketEndPoint(SocketPath), Cancelled);
+
+        await (await accepting.WaitAsync(Patience, Cancelled)).Stream.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Listeners_that_were_closed_leave_nothing_behind()
+    {
+        Assert.SkipUnless(EpollLoop.IsSupported, "the runtime's own loop is the runtime's");
+        const int Listeners = 500;
+        var before = EpollLoop.Watched;
+
+        for (var number = 0; number < Listeners; number++)
+        {
+            var listener = StreamListener.Bind(ListenAddress.Parse("127.0.0.1:0"));
+            var accepting = listener.AcceptAsync(Cancelled).AsTask();
+            await listener.DisposeAsync();
+            await Assert.ThrowsAsync<ObjectDisposedException>(() => accepting.WaitAsync(Patience, Cancelled));
+        }
+
+        // Other tests watch some at the same time.
+        Assert.InRange(EpollLoop.Watched - before, -Listeners, Listeners / 2);
+    }
+
+    [Fact]
     public async Task Accepting_ends_with_the_listener()
     {
         var listener = StreamListener.Bind(UnixAddress);
@@ -139,8 +175,8 @@ public sealed class StreamListenerTests : IDisposable
 
         await listener.DisposeAsync();
 
-        var error = await Assert.ThrowsAsync<SocketException>(() => accepting.AsTask().WaitAsync(Patience, Cancelled));
-        Assert.Equal(SocketError.OperationAborted, error.SocketErrorCode);
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => accepting.AsTask().WaitAsync(Patience, Cancelled));
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => listener.AcceptAsync(Cancelled).AsTask());
     }
 
     [Fact]

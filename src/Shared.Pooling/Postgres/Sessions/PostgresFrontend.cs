@@ -78,10 +78,26 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
         var request = new ClientRequest(startup!.User, startup.Database, startup.ServerName, startup.ClientCertificate, source.Remote);
         var admission = await FindAsync(configuration.Directory, request, limit.Token);
         var acceptance = source.IsTrusted ? ClientAcceptance.WithoutProof : await _authentication.RunAsync(startup, admission.Credential, limit.Token);
+        try
+        {
+            return await AdmitAsync(startup, acceptance, admission, source, limit.Token, cut);
+        }
+        catch (Exception exception) when (exception is HandshakeRefusedException or ServerUnavailableException)
+        {
+            // Whoever has logged in and is refused nevertheless learns that first: libpq would take it for a failed login and try another way.
+            await reader.Stream.WriteAsync(acceptance.Message, limit.Token);
+            throw;
+        }
+    }
+
+    /// <inheritdoc cref="LogInAsync"/>
+    private async Task<ClientSession?> AdmitAsync(
+        ClientStartup startup, ClientAcceptance acceptance, ClientAdmission admission, ClientSource source, CancellationToken limit, CancellationToken cut)
+    {
         if (startup.Database == AdminConsole.Database)
         {
-            await console.ServeAsync(startup, acceptance, configuration.Administrators, cut);
-            await CloseAsync(reader);
+            await console.ServeAsync(startup, acceptance, Configuration.Administrators, cut);
+            await CloseAsync(startup.Reader);
             return null;
         }
 
@@ -94,12 +110,12 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
             PostgresError.Fatal(SqlState.InvalidCatalogName, $"no pool is configured for database \"{startup.Database}\""));
         if (startup.Replication is null)
         {
-            return await WelcomeAsync(startup, acceptance, lease, source.Remote, limit.Token);
+            return await WelcomeAsync(startup, acceptance, lease, source.Remote, limit);
         }
 
         using (lease)
         {
-            await ReplicateAsync(startup, acceptance, lease.Pool, source.Remote, limit.Token, cut);
+            await ReplicateAsync(startup, acceptance, lease.Pool, source.Remote, limit, cut);
             return null;
         }
     }

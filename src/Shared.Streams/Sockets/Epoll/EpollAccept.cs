@@ -9,6 +9,7 @@ internal sealed class EpollAccept : EpollWait<Socket>, IEpollTarget
 {
     private readonly Socket _socket;
     private EpollLoop? _loop;
+    private bool _isWatched;
     private volatile bool _closed;
 
     public EpollAccept(Socket socket)
@@ -24,11 +25,13 @@ internal sealed class EpollAccept : EpollWait<Socket>, IEpollTarget
     void IEpollTarget.OnEvents(EpollEvents events) => OnReady();
 
     /// <summary>Accepts what is there, or waits for it. One wait at a time.</summary>
-    /// <exception cref="SocketException">Accepting failed, or the socket was closed.</exception>
+    /// <exception cref="SocketException">Accepting failed.</exception>
+    /// <exception cref="ObjectDisposedException">The socket was closed.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public ValueTask<Socket> AcceptAsync(CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
+        ObjectDisposedException.ThrowIf(_closed, this);
         return TryGo(out var accepted) ? new(accepted) : new(this, Begin(cancellationToken));
     }
 
@@ -63,18 +66,11 @@ internal sealed class EpollAccept : EpollWait<Socket>, IEpollTarget
 
     protected override void Watch()
     {
-        if (_loop is null)
+        if (!_isWatched)
         {
-            var loop = EpollLoop.ForNewSocket();
-            loop.Watch(this, _socket.SafeHandle, EpollEvents.Readable);
-            _loop = loop;
+            _loop ??= EpollLoop.ForNewSocket();
+            _loop.Watch(this, _socket.SafeHandle, EpollEvents.Readable);
+            _isWatched = true;
         }
-    }
-
-    protected override Exception Translate(Exception exception) =>
-        exception is ObjectDisposedException ? new SocketException((int)SocketError.OperationAborted) : exception;
-
-    protected override void Clear()
-    {
     }
 }

@@ -11,10 +11,4 @@ internal sealed class EpollLinger(EpollSocketStream stream) : EpollWait<bool>
     protected override bool TryGo(out bool result) => result = true;
 
     protected override void Watch() => stream.Watch(writes: false);
-
-    protected override Exception Translate(Exception exception) => exception;
-
-    protected override void Clear()
-    {
-    }
 }

@@ -55,6 +55,9 @@ internal sealed class EpollLoop
         }
     }
 
+    /// <summary>Whether there are loops already.</summary>
+    public static bool HaveStarted => Volatile.Read(ref _loops) is not null;
+
     /// <summary>Whether this system has epoll.</summary>
     public static bool IsSupported => OperatingSystem.IsLinux();
 

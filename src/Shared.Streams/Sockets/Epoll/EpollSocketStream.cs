@@ -30,8 +30,9 @@ internal sealed class EpollSocketStream : SocketStream, IEpollTarget
     /// <summary>Takes over a socket.</summary>
     /// <param name="socket">The socket.</param>
     /// <param name="loop">Who waits for it; without, whoever <see cref="EpollLoop.ForNewSocket"/> says when there is something to wait for.</param>
-    public EpollSocketStream(Socket socket, EpollLoop? loop = null)
-        : base(socket) => (_read, _loop) = (new EpollRead(this), loop);
+    /// <param name="time">The clock of lingering; the system's without.</param>
+    public EpollSocketStream(Socket socket, EpollLoop? loop = null, TimeProvider? time = null)
+        : base(socket, time) => (_read, _loop) = (new EpollRead(this), loop);
 
     ulong IEpollTarget.Key { get; set; }
 
@@ -82,17 +83,9 @@ internal sealed class EpollSocketStream : SocketStream, IEpollTarget
         _linger?.OnAborted();
     }
 
-    private protected override ValueTask WaitReadableAsync(CancellationToken cancellationToken)
-    {
-        if (_linger is { } linger)
-        {
-            return linger.WaitAsync(cancellationToken);
-        }
+    private protected override void BeginLinger() => _linger = new EpollLinger(this);
 
-        // What was heard of so far it was not told, so the caller looks once more.
-        _linger = new EpollLinger(this);
-        return ValueTask.CompletedTask;
-    }
+    private protected override ValueTask WaitReadableAsync(CancellationToken cancellationToken) => _linger!.WaitAsync(cancellationToken);
 
     /// <summary>Receives what there is since the loop has heard of it; false when there is nothing.</summary>
     /// <exception cref="SocketException">It broke.</exception>

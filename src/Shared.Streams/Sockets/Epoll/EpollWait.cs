@@ -68,10 +68,12 @@ internal abstract class EpollWait<T> : SocketWait<T>, IThreadPoolWorkItem
     protected abstract void Watch();
 
     /// <summary>What the wait fails with.</summary>
-    protected abstract Exception Translate(Exception exception);
+    protected virtual Exception Translate(Exception exception) => exception;
 
     /// <summary>Lets go of the caller's buffer.</summary>
-    protected abstract void Clear();
+    protected virtual void Clear()
+    {
+    }
 
     private void Wait()
     {

@@ -7,7 +7,7 @@ namespace Tunnel.Bench.Contenders;
 /// is what the server and the pooler make of it.
 /// </summary>
 /// <remarks>Source: PostgreSQL documentation, "pg_authid"; RFC 5802 section 3.</remarks>
-internal static class QuickVerifier
+internal static class CheapVerifier
 {
     private const int Iterations = 1;
     private const int SaltLength = 16;
