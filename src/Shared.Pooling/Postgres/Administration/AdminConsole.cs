@@ -32,7 +32,7 @@ internal sealed class AdminConsole(ConsoleCommands commands)
         }
 
         using var writer = new MessageWriter();
-        writer.Bytes(acceptance.Message.Span);
+        writer.Bytes(acceptance.Take().Span);
         Welcome(writer);
         await SendAsync(startup.Reader.Stream, writer, cancellationToken);
         var skipping = false;

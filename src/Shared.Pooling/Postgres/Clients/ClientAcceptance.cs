@@ -3,17 +3,23 @@ using Shared.Pooling.Postgres.Protocol;
 
 namespace Shared.Pooling.Postgres.Clients;
 
-/// <summary>A client may come in.</summary>
-/// <param name="Proof">What it has shown of its password.</param>
-/// <param name="Message">
-/// What it is told of that. It goes out with the rest of the welcome, as PostgreSQL does it, so that the client is woken once.
-/// </param>
-internal sealed record ClientAcceptance(LoginProof Proof, ReadOnlyMemory<byte> Message)
+/// <summary>A client has shown who it is, and is to be told so. For one client, one caller at a time.</summary>
+internal sealed class ClientAcceptance
 {
     private const int SaslFinal = 12;
 
+    private ReadOnlyMemory<byte> _message;
+
+    private ClientAcceptance(LoginProof proof, ReadOnlyMemory<byte> message)
+    {
+        (Proof, _message) = (proof, message);
+    }
+
+    /// <summary>What it has shown of its password.</summary>
+    public LoginProof Proof { get; }
+
     /// <summary>It had nothing to show.</summary>
-    public static ClientAcceptance WithoutProof { get; } = Of(LoginProof.None, default);
+    public static ClientAcceptance WithoutProof() => Of(LoginProof.None, default);
 
     /// <summary>It has shown what it should.</summary>
     /// <param name="proof">What it has shown.</param>
@@ -28,5 +34,16 @@ internal sealed record ClientAcceptance(LoginProof Proof, ReadOnlyMemory<byte> M
 
         writer.Begin(BackendMessage.Authentication).Int32(0).End();
         return new ClientAcceptance(proof, writer.Written.ToArray());
+    }
+
+    /// <summary>
+    /// What it is to be told; empty from the second time on. It goes out with the rest of the welcome, or with the reason why there is none, as
+    /// PostgreSQL does it, so that the client is woken once.
+    /// </summary>
+    public ReadOnlyMemory<byte> Take()
+    {
+        var message = _message;
+        _message = default;
+        return message;
     }
 }

@@ -32,7 +32,7 @@ internal sealed class ClientAuthentication
         if (credential is { ByCertificate: true })
         {
             return IsNamedBy(startup.ClientCertificate, startup.User)
-                ? ClientAcceptance.WithoutProof
+                ? ClientAcceptance.WithoutProof()
                 : throw Refused($"certificate authentication failed for user \"{startup.User}\"", SqlState.InvalidAuthorization);
         }
 

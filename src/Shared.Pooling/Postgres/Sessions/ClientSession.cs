@@ -160,7 +160,7 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
 
     private async Task SayWelcomeAsync(ClientAcceptance acceptance, byte[] cancelKey, CancellationToken cancellationToken)
     {
-        Output.Append(acceptance.Message.Span);
+        Output.Append(acceptance.Take().Span);
         var settings = _parameters.Wanted.Key;
         if (Pool.FindWelcome(settings) is { } known)
         {
@@ -168,6 +168,8 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
         }
         else
         {
+            // That takes its time, and may fail.
+            await Output.FlushAsync(cancellationToken);
             await LearnAsync(cancellationToken);
             Pool.RememberWelcome(settings, _reported);
         }

@@ -77,15 +77,15 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
 
         var request = new ClientRequest(startup!.User, startup.Database, startup.ServerName, startup.ClientCertificate, source.Remote);
         var admission = await FindAsync(configuration.Directory, request, limit.Token);
-        var acceptance = source.IsTrusted ? ClientAcceptance.WithoutProof : await _authentication.RunAsync(startup, admission.Credential, limit.Token);
+        var acceptance = source.IsTrusted ? ClientAcceptance.WithoutProof() : await _authentication.RunAsync(startup, admission.Credential, limit.Token);
         try
         {
             return await AdmitAsync(startup, acceptance, admission, source, limit.Token, cut);
         }
         catch (Exception exception) when (exception is HandshakeRefusedException or ServerUnavailableException)
         {
-            // Whoever has logged in and is refused nevertheless learns that first: libpq would take it for a failed login and try another way.
-            await reader.Stream.WriteAsync(acceptance.Message, limit.Token);
+            // Whoever has logged in and is refused nevertheless learns that first, if not yet: libpq would take it for a failed login and try another way.
+            await reader.Stream.WriteAsync(acceptance.Take(), limit.Token);
             throw;
         }
     }

@@ -46,7 +46,7 @@ internal sealed class ReplicationSession(PostgresPool pool, ClientIdentity ident
     private async Task WelcomeAsync(MessageReader reader, ClientAcceptance acceptance, OriginConnection origin, byte[] cancelKey, CancellationToken cancellationToken)
     {
         using var writer = new MessageWriter();
-        writer.Bytes(acceptance.Message.Span);
+        writer.Bytes(acceptance.Take().Span);
         foreach (var (name, value) in origin.Parameters)
         {
             writer.Begin(BackendMessage.ParameterStatus).CString(name).CString(value).End();
