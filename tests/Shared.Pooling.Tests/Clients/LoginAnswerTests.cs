@@ -1,4 +1,3 @@
-using Shared.Pooling.Postgres;
 using Shared.Pooling.Postgres.Authentication;
 using Shared.Pooling.Postgres.Protocol;
 using Shared.Pooling.Tests.Hostile;
