@@ -20,7 +20,7 @@ public sealed class EarlyData(DuplexStream application)
     private DuplexStream? _target;
     private ReadOnlyMemory<byte> _said;
     private Task<ReadOnlyMemory<byte>> _listening = Task.FromResult(ReadOnlyMemory<byte>.Empty);
-    private Task _passing = Task.CompletedTask;
+    private Task? _repeating;
 
     private enum State
     {
@@ -47,7 +47,7 @@ public sealed class EarlyData(DuplexStream application)
     public bool MayRepeat => Sent.IsEmpty || FirstWords.AreGreeting(Sent.Span);
 
     /// <summary>Completes soon after <see cref="Stop"/>.</summary>
-    public Task Finished => _passing;
+    public Task Finished => Sent.IsEmpty ? Task.CompletedTask : _repeating ?? _listening;
 
     /// <summary>The application from the first byte on that was not passed on. Once, after <see cref="Finished"/>.</summary>
     public DuplexStream Rest() => !Sent.IsEmpty || _listening is { IsCompleted: true, Result.IsEmpty: true }
@@ -84,7 +84,7 @@ public sealed class EarlyData(DuplexStream application)
 
         if (before == State.Spoken)
         {
-            _passing = PassAsync(target);
+            _repeating = PassAsync(target);
         }
         else if (before == State.Idle)
         {
@@ -120,22 +120,12 @@ public sealed class EarlyData(DuplexStream application)
             }
 
             var said = await ReadAsync();
-            var passed = new TaskCompletionSource();
-            if (!TryPass(said, passed.Task))
+            if (!MayPass(said))
             {
                 return said;
             }
 
-            try
-            {
-                await PassAsync(_target!);
-                passed.SetResult();
-            }
-            catch (Exception exception)
-            {
-                // Whoever waits for it to be finished is told.
-                passed.SetException(exception);
-            }
+            await PassAsync(_target!);
         }
         catch (StreamAbortedException)
         {
@@ -159,7 +149,7 @@ public sealed class EarlyData(DuplexStream application)
         }
     }
 
-    private bool TryPass(ReadOnlyMemory<byte> said, Task passed)
+    private bool MayPass(ReadOnlyMemory<byte> said)
     {
         lock (_gate)
         {
@@ -169,7 +159,6 @@ public sealed class EarlyData(DuplexStream application)
             if (isWanted)
             {
                 Sent = said;
-                _passing = passed;
             }
 
             return isWanted;

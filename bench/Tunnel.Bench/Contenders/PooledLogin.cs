@@ -9,6 +9,9 @@ internal sealed record PooledLogin(string User, string Password, string Verifier
     /// <summary>Gets the same login for clients that should not have to compute: a role of its own, whose verifier asks for one iteration.</summary>
     public PooledLogin? Cheap { get; init; }
 
+    /// <summary>Gets the logins that a pooler is to know.</summary>
+    public IEnumerable<PooledLogin> All => Cheap is null ? [this] : [this, Cheap];
+
     /// <summary>Gets what libpq's programs need to log in.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; } = new Dictionary<string, string>(Database.ClientEnvironment)
     {

@@ -10,23 +10,14 @@ internal static class TlsFront
     public static async Task<Daemon> StartAsync(BenchRun run, string directory, IPEndPoint listen, IPEndPoint ingress, CancellationToken cancellationToken)
     {
         var both = await run.Certificate.WriteWithKeyAsync(directory, cancellationToken);
-        var file = Path.Combine(directory, "front.cfg");
-        await File.WriteAllTextAsync(
-            file,
+        return Haproxy.Start(await Haproxy.ConfigureAsync(
+            directory, "front.cfg", "http",
             $"""
-            global
-              maxconn 4000
-            defaults
-              mode http
-              timeout connect 10s
-              timeout client 1h
-              timeout server 1h
             listen ingress
               bind {listen} ssl crt {both} ssl-min-ver TLSv1.3 alpn h2,http/1.1
               server ingress {ingress}
 
             """,
-            cancellationToken);
-        return new Daemon(HaproxyPair.Program, ["-db", "-f", file]);
+            cancellationToken));
     }
 }

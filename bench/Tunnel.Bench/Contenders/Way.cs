@@ -16,31 +16,11 @@ internal sealed record Way(IReadOnlyList<string> Names, Func<BenchRun, string, L
         });
 
     /// <summary>The tunnel without its forwarders.</summary>
-    public static readonly Way Ingress = new(
-        [TunnelChain.IngressTcpName],
-        async (run, name, link, cancellationToken) =>
-        {
-            var chain = await TunnelChain.StartAsync(run, name, new TunnelChainOptions { Link = link, HasForwarders = false }, cancellationToken);
-            return new StartedWay([chain.IngressTcp], chain);
-        });
+    public static readonly Way Ingress = ToIngress(TunnelChain.IngressTcpName, Transport.Carriers);
 
-    public static readonly Way WebSockets = new(
-        [TunnelChain.WebSocketsName],
-        async (run, name, link, cancellationToken) =>
-        {
-            var chain = await TunnelChain.StartAsync(
-                run, name, new TunnelChainOptions { Link = link, Transport = Transport.WebSockets, HasForwarders = false }, cancellationToken);
-            return new StartedWay([chain.IngressTcp], chain);
-        });
+    public static readonly Way BehindProxy = ToIngress(TunnelChain.BehindProxyName, Transport.CarriersBehindProxy);
 
-    public static readonly Way BehindProxy = new(
-        [TunnelChain.BehindProxyName],
-        async (run, name, link, cancellationToken) =>
-        {
-            var chain = await TunnelChain.StartAsync(
-                run, name, new TunnelChainOptions { Link = link, Transport = Transport.CarriersBehindProxy, HasForwarders = false }, cancellationToken);
-            return new StartedWay([chain.IngressTcp], chain);
-        });
+    public static readonly Way WebSockets = ToIngress(TunnelChain.WebSocketsName, Transport.WebSockets);
 
     public static readonly Way Ssh = new(
         [SshReverse.Name],
@@ -53,6 +33,15 @@ internal sealed record Way(IReadOnlyList<string> Names, Func<BenchRun, string, L
     public static readonly Way Stunnel = new([StunnelPair.Name], (run, name, link, cancellationToken) => PairAsync(StunnelPair.StartAsync(run, name, link, cancellationToken)));
 
     public static readonly Way Haproxy = new([HaproxyPair.Name], (run, name, link, cancellationToken) => PairAsync(HaproxyPair.StartAsync(run, name, link, cancellationToken)));
+
+    private static Way ToIngress(string contender, Transport transport) => new(
+        [contender],
+        async (run, name, link, cancellationToken) =>
+        {
+            var chain = await TunnelChain.StartAsync(
+                run, name, new TunnelChainOptions { Link = link, Transport = transport, HasForwarders = false }, cancellationToken);
+            return new StartedWay([chain.IngressTcp], chain);
+        });
 
     private static async Task<StartedWay> PairAsync(Task<TlsPair> starting)
     {

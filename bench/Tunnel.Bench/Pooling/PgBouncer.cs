@@ -49,7 +49,7 @@ internal sealed partial class PgBouncer : IAsyncDisposable
         var sharesStatements = await ReadVersionAsync(cancellationToken) >= FirstWithStatements;
         await ServerUser.GiveAsync(directory, cancellationToken);
         var users = Path.Combine(directory, "users.txt");
-        var known = new[] { login, login.Cheap }.OfType<PooledLogin>().Select(user => $"\"{user.User}\" \"{user.Verifier}\"\n");
+        var known = login.All.Select(user => $"\"{user.User}\" \"{user.Verifier}\"\n");
         await ServerUser.WriteSecretAsync(users, string.Concat(known), cancellationToken);
         List<string> lines =
         [

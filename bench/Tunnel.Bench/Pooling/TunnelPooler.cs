@@ -45,7 +45,7 @@ internal sealed class TunnelPooler : IAsyncDisposable
         var configuration = new Dictionary<string, object>
         {
             ["Listen"] = new[] { $"{address}" },
-            ["Users"] = Users(login),
+            ["Users"] = login.All.ToDictionary(known => known.User, known => new { known.Verifier }),
             ["Pools"] = new Dictionary<string, object>
             {
                 [Database.Name] = new Dictionary<string, object>(origin) { ["User"] = login.User, ["Password"] = login.Password, ["Max"] = PgBouncer.PoolSize },
@@ -69,17 +69,6 @@ internal sealed class TunnelPooler : IAsyncDisposable
             await daemon.DisposeAsync();
             throw;
         }
-    }
-
-    private static Dictionary<string, object> Users(PooledLogin login)
-    {
-        var users = new Dictionary<string, object> { [login.User] = new { login.Verifier } };
-        if (login.Cheap is { } cheap)
-        {
-            users[cheap.User] = new { cheap.Verifier };
-        }
-
-        return users;
     }
 
     public ValueTask DisposeAsync() => _daemon.DisposeAsync();

@@ -6,8 +6,6 @@ namespace Shared.Pooling.Postgres.Clients;
 /// <summary>A client has shown who it is, and is to be told so. For one client, one caller at a time.</summary>
 internal sealed class ClientAcceptance
 {
-    private const int SaslFinal = 12;
-
     private ReadOnlyMemory<byte> _message;
 
     private ClientAcceptance(LoginProof proof, ReadOnlyMemory<byte> message)
@@ -29,10 +27,10 @@ internal sealed class ClientAcceptance
         using var writer = new MessageWriter();
         if (!saslFinal.IsEmpty)
         {
-            writer.Begin(BackendMessage.Authentication).Int32(SaslFinal).Bytes(saslFinal).End();
+            writer.Begin(AuthenticationRequest.SaslFinal).Bytes(saslFinal).End();
         }
 
-        writer.Begin(BackendMessage.Authentication).Int32(0).End();
+        writer.Begin(AuthenticationRequest.Ok).End();
         return new ClientAcceptance(proof, writer.Written.ToArray());
     }
 

@@ -13,9 +13,6 @@ namespace Shared.Pooling.Postgres.Clients;
 internal sealed class ClientAuthentication
 {
     private const int LargestAnswer = 8 * 1024;
-    private const int Md5Request = 5;
-    private const int SaslRequest = 10;
-    private const int SaslContinue = 11;
     private const int SaltLength = 4;
 
     private readonly byte[] _mockSecret = RandomNumberGenerator.GetBytes(SHA256.HashSizeInBytes);
@@ -51,7 +48,7 @@ internal sealed class ClientAuthentication
     private static async Task<ClientAcceptance?> Md5Async(ClientStartup startup, string stored, MessageWriter writer, CancellationToken cancellationToken)
     {
         var salt = RandomNumberGenerator.GetBytes(SaltLength);
-        writer.Begin(BackendMessage.Authentication).Int32(Md5Request).Bytes(salt).End();
+        writer.Begin(AuthenticationRequest.Md5Password).Bytes(salt).End();
         var answer = await AskAsync(startup.Reader, writer, cancellationToken);
         var expected = Encoding.ASCII.GetBytes(Md5Password.Answer(stored, salt));
         return CryptographicOperations.FixedTimeEquals(new BodyReader(answer.Span).CString(), expected)
@@ -70,7 +67,7 @@ internal sealed class ClientAuthentication
     private async Task<ClientAcceptance?> ScramAsync(ClientStartup startup, ClientCredential? credential, MessageWriter writer, CancellationToken cancellationToken)
     {
         var binding = startup.LocalCertificate is { } certificate ? ChannelBinding.EndPointHash(certificate) : null;
-        writer.Begin(BackendMessage.Authentication).Int32(SaslRequest);
+        writer.Begin(AuthenticationRequest.Sasl);
         if (binding is not null)
         {
             writer.CString(ScramClient.MechanismPlus);
@@ -87,7 +84,7 @@ internal sealed class ClientAuthentication
 
         var isKnown = credential is { Verifiers.IsEmpty: false };
         var scram = new ScramServer(isKnown ? credential!.Verifiers : [ScramVerifier.Mock(startup.User, _mockSecret)], binding, plus);
-        writer.Begin(BackendMessage.Authentication).Int32(SaslContinue).Bytes(scram.First(first)).End();
+        writer.Begin(AuthenticationRequest.SaslContinue).Bytes(scram.First(first)).End();
         var final = scram.Final((await AskAsync(startup.Reader, writer, cancellationToken)).Span);
         if (final is null || !isKnown)
         {

@@ -203,19 +203,4 @@ internal sealed class OriginLogin(OriginConnector connector, MessageReader reade
         ServerVerified,
         Authenticated,
     }
-
-    /// <summary>Source: PostgreSQL documentation, "Message Formats", Authentication….</summary>
-    private enum AuthenticationRequest
-    {
-        Ok = 0,
-        KerberosV5 = 2,
-        CleartextPassword = 3,
-        Md5Password = 5,
-        Gss = 7,
-        GssContinue = 8,
-        Sspi = 9,
-        Sasl = 10,
-        SaslContinue = 11,
-        SaslFinal = 12,
-    }
 }

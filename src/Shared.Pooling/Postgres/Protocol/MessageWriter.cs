@@ -29,6 +29,9 @@ internal sealed class MessageWriter : IDisposable
         return BeginUntyped();
     }
 
+    /// <summary>Begins a message about a client's authentication.</summary>
+    public MessageWriter Begin(AuthenticationRequest request) => Begin(BackendMessage.Authentication).Int32((int)request);
+
     /// <summary>Begins a message without a type byte: a startup packet.</summary>
     public MessageWriter BeginUntyped()
     {
