@@ -9,19 +9,19 @@ using Serilog.Formatting;
 namespace Shared.Hosting.Logging;
 
 /// <summary>
-/// Writes lines to standard error a few milliseconds after they were logged, all of that time with one system call and on a thread of its
-/// own: whoever logs neither waits for the reader of standard error nor wakes another thread for each line. Safe for concurrent use.
+/// Writes lines to a stream some milliseconds after they were logged, all of that time with one system call and on a thread of its
+/// own: whoever logs does not wait for its reader, and wakes another thread only after a silence. Safe for concurrent use.
 /// </summary>
 /// <remarks>A line of the level Error or above is written without that delay. No line is lost: beyond the bound, who logs writes.</remarks>
 internal sealed class GatheringSink : ILogEventSink, IDisposable
 {
     private const int MaxWaiting = 10_000;
-    private static readonly TimeSpan Delay = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan Delay = TimeSpan.FromMilliseconds(25);
 
     private readonly ITextFormatter _formatter;
     private readonly ConcurrentQueue<LogEvent> _waiting = new();
     private readonly StringWriter _text = new(CultureInfo.InvariantCulture);
-    private readonly Stream _output = Console.OpenStandardError();
+    private readonly Stream _output;
     private readonly Lock _writing = new();
 
     [SuppressMessage("Reliability", "CA2213", Justification = "Who logs while the program ends may still set it.")]
@@ -35,9 +35,11 @@ internal sealed class GatheringSink : ILogEventSink, IDisposable
     private volatile bool _ending;
     private bool _disposed;
 
-    public GatheringSink(ITextFormatter formatter)
+    /// <param name="formatter">The form of a line.</param>
+    /// <param name="output">Where lines go; closed at the end.</param>
+    public GatheringSink(ITextFormatter formatter, Stream output)
     {
-        _formatter = formatter;
+        (_formatter, _output) = (formatter, output);
 
         // A timer would wake its own thread and one of the thread pool for each batch, which spins before it sleeps again.
         _writer = new Thread(Run) { IsBackground = true, Name = "log" };
@@ -87,8 +89,18 @@ internal sealed class GatheringSink : ILogEventSink, IDisposable
         while (!_ending)
         {
             _logged.WaitOne();
-            _urgent.WaitOne(Delay);
-            Write();
+            do
+            {
+                _urgent.WaitOne(Delay);
+                if (_waiting.IsEmpty)
+                {
+                    // A full fence: a line that is not seen now must find it unarmed.
+                    Interlocked.Exchange(ref _armed, 0);
+                }
+
+                Write();
+            }
+            while (Volatile.Read(ref _armed) != 0 && !_ending);
         }
     }
 
@@ -101,8 +113,6 @@ internal sealed class GatheringSink : ILogEventSink, IDisposable
                 return;
             }
 
-            // A full fence: a line that is not seen now must find it unarmed.
-            Interlocked.Exchange(ref _armed, 0);
             while (_waiting.TryDequeue(out var line))
             {
                 _formatter.Format(line, _text);
@@ -125,7 +135,7 @@ internal sealed class GatheringSink : ILogEventSink, IDisposable
         }
         catch (IOException)
         {
-            // Nobody reads standard error any more, so there is nobody to tell; the streams go on.
+            // Nobody reads it any more, so there is nobody to tell; the streams go on.
         }
     }
 }

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Serilog;
 using Serilog.Events;
 using Serilog.Extensions.Logging;
+using Serilog.Formatting;
 using Serilog.Formatting.Compact;
 using Serilog.Formatting.Display;
 
@@ -25,12 +26,14 @@ public static class ProgramLog
             .MinimumLevel.Override("Yarp", Louder(options.Level, LogEventLevel.Error));
         configuration = (options.Format, Console.IsErrorRedirected) switch
         {
-            (LogFormat.Json, _) => configuration.WriteTo.Sink(new GatheringSink(new CompactJsonFormatter())),
-            (_, true) => configuration.WriteTo.Sink(new GatheringSink(new MessageTemplateTextFormatter(TextTemplate, CultureInfo.InvariantCulture))),
+            (LogFormat.Json, _) => configuration.WriteTo.Sink(Gathering(new CompactJsonFormatter())),
+            (_, true) => configuration.WriteTo.Sink(Gathering(new MessageTemplateTextFormatter(TextTemplate, CultureInfo.InvariantCulture))),
             _ => configuration.WriteTo.Console(outputTemplate: TextTemplate, formatProvider: CultureInfo.InvariantCulture, standardErrorFromLevel: LogEventLevel.Verbose),
         };
         return new SerilogLoggerFactory(configuration.CreateLogger(), dispose: true);
     }
+
+    private static GatheringSink Gathering(ITextFormatter formatter) => new(formatter, Console.OpenStandardError());
 
     private static LogEventLevel Louder(LogLevel asked, LogEventLevel floor) =>
         (LogEventLevel)Math.Max((int)LevelOf(asked), (int)floor);

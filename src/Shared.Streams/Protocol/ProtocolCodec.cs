@@ -12,11 +12,14 @@ public static class ProtocolCodec
 {
     private const int MaxDetail = 500;
 
+    private static readonly End Ended = new();
+    private static readonly Opened PlainlyOpened = new();
+
     /// <summary>The bytes of the end message, which every stream sends.</summary>
-    internal static ReadOnlyMemory<byte> EndBytes { get; } = Encode(new End());
+    internal static ReadOnlyMemory<byte> EndBytes { get; } = Encode(Ended);
 
     /// <summary>The bytes of the answer to each stream that could be opened.</summary>
-    internal static ReadOnlyMemory<byte> OpenedBytes { get; } = Encode(new Opened());
+    internal static ReadOnlyMemory<byte> OpenedBytes { get; } = Encode(PlainlyOpened);
 
     /// <summary>The bytes of a control message.</summary>
     public static byte[] Encode(ControlMessage message) =>
@@ -40,7 +43,16 @@ public static class ProtocolCodec
 
     /// <summary>Reads a data channel message.</summary>
     /// <exception cref="ProtocolException">The bytes are no message of this protocol.</exception>
-    public static ChannelMessage DecodeChannel(ReadOnlySpan<byte> utf8) => Decode(utf8, ProtocolJson.Default.ChannelMessage);
+    public static ChannelMessage DecodeChannel(ReadOnlySpan<byte> utf8)
+    {
+        // What nearly every stream says, in the bytes that this program says it with.
+        if (utf8.SequenceEqual(EndBytes.Span))
+        {
+            return Ended;
+        }
+
+        return utf8.SequenceEqual(OpenedBytes.Span) ? PlainlyOpened : Decode(utf8, ProtocolJson.Default.ChannelMessage);
+    }
 
     /// <summary>Text that came from outside or goes into a header, cut to one short line of printable ASCII.</summary>
     public static string OneLine(string? text)

@@ -66,10 +66,6 @@ internal sealed class RelayRun(DuplexStream application, DuplexStream target, Re
                     await Task.Yield();
                     inARow = 0;
                 }
-                else if (inARow > 1)
-                {
-                    FlushScope.FlushHeldBack();
-                }
 
                 buffer ??= options.Buffers.Rent(BufferSize);
                 var count = await from.ReadAsync(buffer.AsMemory(0, BufferSize));
@@ -79,6 +75,12 @@ internal sealed class RelayRun(DuplexStream application, DuplexStream target, Re
                     OnSourceEnded(source);
                     await to.CompleteWritesAsync();
                     return;
+                }
+
+                if (inARow > 1)
+                {
+                    // Others need not wait until this stream has done. The end of one costs them nothing, and leaves with its last bytes.
+                    FlushScope.FlushHeldBack();
                 }
 
                 await to.WriteAsync(buffer.AsMemory(0, count));
