@@ -108,6 +108,8 @@ public class PostgresBenchmarks
     {
         public bool IsBroken => false;
 
+        public bool IsLeaving => false;
+
         public string? NotReusable() => null;
 
         public ValueTask DisposeAsync() => default;

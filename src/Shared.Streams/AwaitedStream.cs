@@ -8,6 +8,9 @@ internal sealed class AwaitedStream(Task<ReadOnlyMemory<byte>> waiting, DuplexSt
     private DuplexStream? _rest;
 
     /// <inheritdoc/>
+    public override bool IsLeaving => inner.IsLeaving;
+
+    /// <inheritdoc/>
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
         _rest?.ReadAsync(buffer, cancellationToken) ?? ReadAfterAsync(buffer, cancellationToken);
 
@@ -19,6 +22,9 @@ internal sealed class AwaitedStream(Task<ReadOnlyMemory<byte>> waiting, DuplexSt
 
     /// <inheritdoc/>
     public override void Abort(StreamAbort reason) => inner.Abort(reason);
+
+    /// <inheritdoc/>
+    public override void TellLeaving() => inner.TellLeaving();
 
     /// <inheritdoc/>
     public override ValueTask DisposeAsync() => inner.DisposeAsync();

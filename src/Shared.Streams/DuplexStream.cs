@@ -14,6 +14,12 @@ namespace Shared.Streams;
 public abstract class DuplexStream : IAsyncDisposable
 {
     /// <summary>
+    /// True once something that carries the stream is shutting down and waits for it to end: whoever keeps the stream for later should end it
+    /// now, and whoever is busy when he is done. Everything else goes on. May be read by anyone at any time.
+    /// </summary>
+    public virtual bool IsLeaving => false;
+
+    /// <summary>
     /// Reads at least one byte, or returns 0 once the peer has ended its direction; the end is sticky.
     /// With an empty buffer it waits until a byte or the end can be read, and consumes nothing: an idle reader needs no buffer.
     /// A wake-up without data is allowed for an empty buffer only.
@@ -49,6 +55,13 @@ public abstract class DuplexStream : IAsyncDisposable
     /// </summary>
     /// <param name="reason">Told to the peer where the transport can carry it.</param>
     public abstract void Abort(StreamAbort reason);
+
+    /// <summary>
+    /// Tells the peer that this stream is leaving, where the transport can carry that; otherwise does nothing. May be called by anyone at any time.
+    /// </summary>
+    public virtual void TellLeaving()
+    {
+    }
 
     /// <summary>
     /// Frees the transport. After both directions have ended it is an orderly close; after only <see cref="CompleteWritesAsync"/>

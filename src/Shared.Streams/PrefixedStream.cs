@@ -8,6 +8,9 @@ public sealed class PrefixedStream(ReadOnlyMemory<byte> prefix, DuplexStream inn
     private ReadOnlyMemory<byte> _prefix = prefix;
 
     /// <inheritdoc/>
+    public override bool IsLeaving => inner.IsLeaving;
+
+    /// <inheritdoc/>
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         if (_prefix.IsEmpty)
@@ -29,6 +32,9 @@ public sealed class PrefixedStream(ReadOnlyMemory<byte> prefix, DuplexStream inn
 
     /// <inheritdoc/>
     public override void Abort(StreamAbort reason) => inner.Abort(reason);
+
+    /// <inheritdoc/>
+    public override void TellLeaving() => inner.TellLeaving();
 
     /// <inheritdoc/>
     public override ValueTask DisposeAsync() => inner.DisposeAsync();

@@ -278,7 +278,7 @@ internal sealed partial class ConnectionPool<TConnection> : IAsyncDisposable
     private TConnection? TakeIdle(TConnection? preferred)
     {
         var entry = preferred is not null && _entries.TryGetValue(preferred, out var last) && last.Node.List is not null ? last : _idle.Last?.Value;
-        while (entry is not null && entry.Connection.IsBroken)
+        while (entry is not null && (entry.Connection.IsBroken || entry.Connection.IsLeaving))
         {
             Forget(entry);
             entry = _idle.Last?.Value;
@@ -293,7 +293,7 @@ internal sealed partial class ConnectionPool<TConnection> : IAsyncDisposable
     }
 
     private bool IsOutdated(PoolEntry<TConnection> entry) =>
-        entry.Generation != _generation || _time.GetElapsedTime(entry.OpenedAt) > entry.Lifetime || _entries.Count > Options.Max + Options.Reserve;
+        entry.Connection.IsLeaving || entry.Generation != _generation || _time.GetElapsedTime(entry.OpenedAt) > entry.Lifetime || _entries.Count > Options.Max + Options.Reserve;
 
     private void CloseIdle(Func<PoolEntry<TConnection>, bool> which, int keep)
     {

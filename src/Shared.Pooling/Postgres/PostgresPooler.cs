@@ -42,16 +42,6 @@ public sealed class PostgresPooler : IAsyncDisposable
         _frontend.Configuration = configuration;
     }
 
-    /// <summary>Replaces a pool's connections: the idle ones now, the others when they come free.</summary>
-    /// <param name="pool">Its name.</param>
-    public void Reconnect(string pool)
-    {
-        foreach (var named in _pools.Named(pool))
-        {
-            named.Connections.Reconnect();
-        }
-    }
-
     /// <summary>Ends the clients that fit, with the code for an administrator's command (57P01).</summary>
     /// <param name="which">By the user it logged in as and its pool's name.</param>
     /// <param name="reason">What it is told.</param>

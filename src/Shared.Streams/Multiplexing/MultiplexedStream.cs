@@ -21,6 +21,7 @@ public sealed partial class MultiplexedStream : DuplexStream
     private int _writing;
     private bool _disposed;
     private bool _writesCompleted;
+    private volatile bool _leaving;
 
     internal MultiplexedStream(Multiplexer multiplexer, uint id, TimeProvider time)
     {
@@ -34,6 +35,9 @@ public sealed partial class MultiplexedStream : DuplexStream
     /// waits for it goes on within the carrier's receiving loop, so he must not block.
     /// </summary>
     public Task<ChannelMessage> Answer => _answer.Task;
+
+    /// <inheritdoc/>
+    public override bool IsLeaving => _leaving || _multiplexer.IsDraining;
 
     /// <summary>Names the stream on its carrier.</summary>
     internal uint Id { get; }
@@ -122,6 +126,19 @@ public sealed partial class MultiplexedStream : DuplexStream
         GC.SuppressFinalize(this);
         return ValueTask.CompletedTask;
     }
+
+    /// <inheritdoc/>
+    /// <remarks>At the end that accepts streams only.</remarks>
+    public override void TellLeaving()
+    {
+        if (_multiplexer.IsAccepting && !Volatile.Read(ref _disposed) && !_abort.IsSet)
+        {
+            _multiplexer.Send(Id, ProtocolCodec.LeavingBytes.Span);
+        }
+    }
+
+    /// <summary>The peer says that the stream is leaving.</summary>
+    internal void OnLeaving() => _leaving = true;
 
     /// <summary>The peer takes so many bytes more.</summary>
     /// <exception cref="ProtocolException">None, or more than it could ever need.</exception>

@@ -177,6 +177,9 @@ public sealed partial class Multiplexer
             case End:
                 stream?.OnEnd();
                 break;
+            case Leaving when _accept is null:
+                stream?.OnLeaving();
+                break;
             case Reset reset:
                 stream?.OnReset(new StreamAbort(AbortCodes.FromWire(reset.Code), ProtocolCodec.OneLine(reset.Message)));
                 break;

@@ -48,7 +48,13 @@ public sealed partial class Multiplexer
     public int StreamCount => Volatile.Read(ref _count);
 
     /// <summary>False once the carrier is lost or drains, or while it is full.</summary>
-    public bool TakesStreams => !Volatile.Read(ref _draining) && _lastId < uint.MaxValue && StreamCount < MaxStreams;
+    public bool TakesStreams => !IsDraining && _lastId < uint.MaxValue && StreamCount < MaxStreams;
+
+    /// <summary>Whether this is the end that accepts streams.</summary>
+    internal bool IsAccepting => _accept is not null;
+
+    /// <summary>True once either end takes no new streams, or the carrier is lost.</summary>
+    internal bool IsDraining => Volatile.Read(ref _draining);
 
     internal FrameWriter Writer { get; }
 
@@ -214,7 +220,7 @@ public sealed partial class Multiplexer
 
     private void EndWhenDrained()
     {
-        if (_accept is null && Volatile.Read(ref _draining) && StreamCount == 0)
+        if (_accept is null && IsDraining && StreamCount == 0)
         {
             _drained.TrySetResult();
         }

@@ -9,6 +9,7 @@ namespace Shared.Streams.Protocol;
 [JsonDerivedType(typeof(Refused), "refused")]
 [JsonDerivedType(typeof(End), "end")]
 [JsonDerivedType(typeof(Reset), "reset")]
+[JsonDerivedType(typeof(Leaving), "leaving")]
 public abstract record ChannelMessage;
 
 /// <summary>Ingress to connector, or application to ingress: carry this stream.</summary>
@@ -36,3 +37,8 @@ public sealed record End : ChannelMessage;
 /// <param name="Code">A name of <see cref="AbortCode"/>.</param>
 /// <param name="Message">One line for people; may be empty.</param>
 public sealed record Reset(string Code, string Message) : ChannelMessage;
+
+/// <summary>
+/// Ingress to application, on a carrier: the connector that carries this stream is shutting down and waits for it. The stream goes on.
+/// </summary>
+public sealed record Leaving : ChannelMessage;

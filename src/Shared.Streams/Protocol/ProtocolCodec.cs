@@ -18,6 +18,9 @@ public static class ProtocolCodec
     /// <summary>The bytes of the end message, which every stream sends.</summary>
     internal static ReadOnlyMemory<byte> EndBytes { get; } = Encode(Ended);
 
+    /// <summary>The bytes that tell that a stream's connector is shutting down.</summary>
+    internal static ReadOnlyMemory<byte> LeavingBytes { get; } = Encode(new Leaving());
+
     /// <summary>The bytes of the answer to each stream that could be opened.</summary>
     internal static ReadOnlyMemory<byte> OpenedBytes { get; } = Encode(PlainlyOpened);
 

@@ -20,16 +20,21 @@ public sealed class StreamSet<TInfo>
     public IEnumerable<TInfo> Infos => _entries.Keys.Select(entry => entry.Info);
 
     /// <summary>Adds a stream before its relay starts; dispose the entry when the relay has ended.</summary>
-    public Entry Add(TInfo info, DuplexStream application, DuplexStream target) => Add(info, reason =>
-    {
-        application.Abort(reason);
-        target.Abort(reason);
-    });
+    public Entry Add(TInfo info, DuplexStream application, DuplexStream target) => Add(new Entry(
+        this,
+        info,
+        application,
+        reason =>
+        {
+            application.Abort(reason);
+            target.Abort(reason);
+        }));
 
     /// <summary>Adds what is cut in a way of its own; dispose the entry when it has ended.</summary>
-    public Entry Add(TInfo info, Action<StreamAbort> abort)
+    public Entry Add(TInfo info, Action<StreamAbort> abort) => Add(new Entry(this, info, application: null, abort));
+
+    private Entry Add(Entry entry)
     {
-        var entry = new Entry(this, info, abort);
         Interlocked.Increment(ref _count);
         _entries.TryAdd(entry, 0);
         return entry;
@@ -50,6 +55,18 @@ public sealed class StreamSet<TInfo>
         }
 
         return cut;
+    }
+
+    /// <summary>Tells the applications of the streams that fit that these are leaving.</summary>
+    public void TellLeaving(Func<TInfo, bool> which)
+    {
+        foreach (var entry in _entries.Keys)
+        {
+            if (which(entry.Info))
+            {
+                entry.TellLeaving();
+            }
+        }
     }
 
     /// <summary>Completes when there is no stream.</summary>
@@ -90,11 +107,12 @@ public sealed class StreamSet<TInfo>
     public sealed class Entry : IDisposable
     {
         private readonly StreamSet<TInfo> _set;
+        private readonly DuplexStream? _application;
         private readonly Action<StreamAbort> _abort;
 
-        internal Entry(StreamSet<TInfo> set, TInfo info, Action<StreamAbort> abort)
+        internal Entry(StreamSet<TInfo> set, TInfo info, DuplexStream? application, Action<StreamAbort> abort)
         {
-            (_set, Info, _abort) = (set, info, abort);
+            (_set, Info, _application, _abort) = (set, info, application, abort);
         }
 
         /// <summary>What is known of the stream.</summary>
@@ -102,6 +120,9 @@ public sealed class StreamSet<TInfo>
 
         /// <summary>Cuts the stream at both ends.</summary>
         public void Abort(StreamAbort reason) => _abort(reason);
+
+        /// <summary>Tells the application that the stream is leaving, where that can be told.</summary>
+        public void TellLeaving() => _application?.TellLeaving();
 
         /// <inheritdoc/>
         public void Dispose() => _set.Remove(this);

@@ -28,6 +28,9 @@ public sealed class TlsStream : DuplexStream
         _tls = new SslStream(_transport, leaveInnerStreamOpen: true);
     }
 
+    /// <inheritdoc/>
+    public override bool IsLeaving => _inner.IsLeaving;
+
     /// <summary>The session, for certificates and protocol versions; not for reading or writing.</summary>
     public SslStream Session => _tls;
 

@@ -32,7 +32,7 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
     private readonly Queue<TaskCompletionSource<IServiceChannel>> _waiting = new();
     private readonly Signal _demand = new();
     private volatile FrozenSet<string> _services = FrozenSet<string>.Empty;
-    private SessionState _state = SessionState.Active;
+    private volatile SessionState _state = SessionState.Active;
     private int _load;
 
     public string Id => id;
@@ -55,16 +55,7 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
 
     public bool IsActive => State == SessionState.Active;
 
-    public SessionState State
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return _state;
-            }
-        }
-    }
+    public SessionState State => _state;
 
     /// <summary>How many carriers there are now.</summary>
     public int Carriers

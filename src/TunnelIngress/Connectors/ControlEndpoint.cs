@@ -189,6 +189,7 @@ internal sealed class ControlEndpoint(
                     break;
                 case Drain:
                     registry.Drain(session);
+                    streams.TellLeaving(info => info.Session == session);
                     logger.ConnectorDraining(session.Connector, session.Tunnel, session.Load);
                     break;
                 default:

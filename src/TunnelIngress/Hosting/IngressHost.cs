@@ -100,7 +100,7 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         }
 
         var port = new PostgresPort(
-            settings, state, services.GetRequiredService<StreamService>(), services.GetRequiredService<ConnectorRegistry>(), new OriginSecrets(keys), certificates, services.GetRequiredService<FailedAccessLimiter>(), time,
+            settings, state, services.GetRequiredService<StreamService>(), new OriginSecrets(keys), certificates, services.GetRequiredService<FailedAccessLimiter>(), time,
             loggers.CreateLogger<PostgresPort>());
         port.Listen(settings.Postgres);
         return port;
@@ -144,7 +144,7 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
     }
 
     /// <summary>
-    /// Takes no new streams, tells the connectors, waits for the running ones. The public address stays open meanwhile: a new
+    /// Takes no new streams, lets its own pools finish, tells the connectors, waits for what still runs. The public address stays open meanwhile: a new
     /// application gets a 503 at once instead of a refused connection, and connectors keep their data channels.
     /// </summary>
     private async Task DrainAsync(IServiceProvider services, PostgresPort? postgres, CancellationToken stopNow)
@@ -155,17 +155,18 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         _logger.Draining(streams.Count, requests.Count, settings.Grace.TotalSeconds);
         using var over = new CancellationTokenSource(settings.Grace, time);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(over.Token, stopNow);
-        await Task.WhenAll(connectors.All.Select(session => AnnounceDrainAsync(session, limit.Token)));
+        services.GetRequiredService<StreamGate>().Drain();
+        services.GetRequiredService<ApplicationCarriers>().Drain();
+
+        // Pools open streams for as long as they have applications, and keep them open for ever: connectors are told when they have ended.
+        if (postgres is not null)
+        {
+            await DrainAsync(postgres, limit.Token);
+        }
+
+        await Task.WhenAll(connectors.All.Select(session => AnnounceDrainAsync(session, stopNow)));
         try
         {
-            // Pools open streams for as long as they have applications, and keep them open for ever.
-            if (postgres is not null)
-            {
-                await DrainAsync(postgres, limit.Token);
-            }
-
-            services.GetRequiredService<StreamGate>().Drain();
-            services.GetRequiredService<ApplicationCarriers>().Drain();
             await requests.WhenEmptyAsync(limit.Token);
 
             // What is left of them are connections that wait for a next one.

@@ -6,7 +6,6 @@ using Shared.Streams.Sockets;
 using TunnelIngress.Access;
 using TunnelIngress.Certificates;
 using TunnelIngress.Configuration;
-using TunnelIngress.Connectors;
 using TunnelIngress.State;
 using TunnelIngress.Streams;
 
@@ -23,7 +22,6 @@ internal sealed class PostgresPort : IAsyncDisposable
 
     private readonly StateWatcher _state;
     private readonly StreamService _streams;
-    private readonly ConnectorRegistry _connectors;
     private readonly OriginSecrets _secrets;
     private readonly TokenDirectory _directory;
     private readonly HandshakeOptions _handshake;
@@ -37,10 +35,10 @@ internal sealed class PostgresPort : IAsyncDisposable
     private StateSnapshot _applied = StateSnapshot.Empty;
 
     public PostgresPort(
-        IngressSettings settings, StateWatcher state, StreamService streams, ConnectorRegistry connectors, OriginSecrets secrets, ICertificateSource certificates,
+        IngressSettings settings, StateWatcher state, StreamService streams, OriginSecrets secrets, ICertificateSource certificates,
         FailedAccessLimiter limiter, TimeProvider time, ILogger<PostgresPort> logger)
     {
-        (_state, _streams, _connectors, _secrets, _time, _logger) = (state, streams, connectors, secrets, time, logger);
+        (_state, _streams, _secrets, _time, _logger) = (state, streams, secrets, time, logger);
         _directory = new TokenDirectory(state, time);
         _maxConnections = settings.PostgresMaxConnections;
         _handshake = new HandshakeOptions
@@ -57,7 +55,6 @@ internal sealed class PostgresPort : IAsyncDisposable
             (address, exception) => logger.AcceptFailed(exception, address.ToString()),
             time);
         state.Changed += Follow;
-        connectors.Draining += LeaveConnector;
     }
 
     /// <summary>How many applications it serves.</summary>
@@ -86,24 +83,11 @@ internal sealed class PostgresPort : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _state.Changed -= Follow;
-        _connectors.Draining -= LeaveConnector;
         await _cut.CancelAsync();
         await _listeners.StopAsync();
         _metrics.Dispose();
         await _pooler.DisposeAsync();
         _cut.Dispose();
-    }
-
-    // What a pool keeps open for later would keep the connector from ending; another replica carries what comes.
-    private void LeaveConnector(ConnectorSession session)
-    {
-        foreach (var service in _applied.Pools.Keys)
-        {
-            if (session.Services.Contains(service))
-            {
-                _pooler.Reconnect(service);
-            }
-        }
     }
 
     private void Follow()

@@ -16,7 +16,7 @@ internal sealed class ServiceDialer(string service, StateWatcher state, StreamSe
     {
         var known = state.Current.Services.GetValueOrDefault(service)
             ?? throw new DialException(Hop.Ingress, "unknown-service", $"The service {service} was removed.");
-        return streams.Attach(await streams.OpenAsync(known, new StreamCaller(null, $"pool {service}"), early: null, cancellationToken));
+        return streams.Attach(await streams.OpenAsync(known, new StreamCaller(null, $"pool {service}", IsPool: true), early: null, cancellationToken));
     }
 
     /// <inheritdoc/>

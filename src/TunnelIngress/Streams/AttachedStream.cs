@@ -27,6 +27,9 @@ internal sealed class AttachedStream : DuplexStream
     }
 
     /// <inheritdoc/>
+    public override bool IsLeaving => !_opened.Info.Session.IsActive;
+
+    /// <inheritdoc/>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {

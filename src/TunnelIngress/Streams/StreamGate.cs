@@ -21,10 +21,11 @@ internal sealed class StreamGate(LimitOptions limits)
     /// <summary>Counts a stream in; dispose when it has ended.</summary>
     /// <param name="tokenId">Whose limit it counts against; null for nobody's.</param>
     /// <param name="countsInAll">Whether it counts against the limit of all: what travels in a stream that is admitted by itself does not.</param>
+    /// <param name="mayDrain">Whether it is for those who are let finish while the ingress drains.</param>
     /// <exception cref="DialException">Hop ingress, code draining or limited.</exception>
-    public Admission Admit(string? tokenId, bool countsInAll = true)
+    public Admission Admit(string? tokenId, bool countsInAll = true, bool mayDrain = false)
     {
-        if (_draining)
+        if (_draining && !mayDrain)
         {
             throw new DialException(Hop.Ingress, "draining", "The ingress is shutting down; try again, another one will answer.");
         }

@@ -14,4 +14,5 @@ internal sealed record StreamInfo(string Id, string Tunnel, string Service, stri
 /// <summary>Who asks for a stream.</summary>
 /// <param name="TokenId">The application's client id, or null for a local listener.</param>
 /// <param name="From">Where the application is, for the log.</param>
-internal readonly record struct StreamCaller(string? TokenId, string From);
+/// <param name="IsPool">Whether a pool of this process asks: it opens streams for as long as it has applications, which are let finish.</param>
+internal readonly record struct StreamCaller(string? TokenId, string From, bool IsPool = false);

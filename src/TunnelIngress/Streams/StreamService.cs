@@ -30,7 +30,7 @@ internal sealed class StreamService(
         StreamGate.Admission? admission = null;
         try
         {
-            admission = gate.Admit(caller.TokenId);
+            admission = gate.Admit(caller.TokenId, mayDrain: caller.IsPool);
             var target = await broker.OpenAsync(service.Tunnel, service.Name, id, early, settings.OpenTimeout, cancellationToken);
             var opening = time.GetElapsedTime(start);
             metrics.StreamOpened(service.Name, opening);
@@ -64,10 +64,15 @@ internal sealed class StreamService(
         {
             using var entry = streams.Add(info, application, opened.Target.Stream);
 
-            // The session may have closed, or the token been revoked, between the opening and the entry into the set.
-            if (info.Session.State == SessionState.Closed)
+            // The session may have begun to drain, or have closed, between the opening and the entry into the set.
+            switch (info.Session.State)
             {
-                entry.Abort(new StreamAbort(AbortCode.ConnectionLost, "the connector's session ended"));
+                case SessionState.Draining:
+                    entry.TellLeaving();
+                    break;
+                case SessionState.Closed:
+                    entry.Abort(new StreamAbort(AbortCode.ConnectionLost, "the connector's session ended"));
+                    break;
             }
 
             result = await Relay.RunAsync(

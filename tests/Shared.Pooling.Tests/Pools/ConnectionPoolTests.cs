@@ -231,6 +231,34 @@ public sealed class ConnectionPoolTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Leaving_connection_is_given_to_nobody_and_closed_when_idle()
+    {
+        var pool = Start(new PoolOptions { Max = 2 });
+        var (held, idle) = (await pool.AcquireAsync(null, Cancelled), await pool.AcquireAsync(null, Cancelled));
+        pool.Return(idle);
+
+        (held.IsLeaving, idle.IsLeaving) = (true, true);
+
+        Assert.Null(pool.TryAcquire(idle));
+        await idle.Closed.Task.WaitAsync(TimeSpan.FromSeconds(10), Cancelled);
+        Assert.False(held.Closed.Task.IsCompleted);
+        pool.Return(held);
+        await held.Closed.Task.WaitAsync(TimeSpan.FromSeconds(10), Cancelled);
+    }
+
+    [Fact]
+    public async Task Idle_connection_that_leaves_is_closed_although_nobody_asks()
+    {
+        var pool = Start(new PoolOptions { Max = 1 });
+        var idle = await pool.AcquireAsync(null, Cancelled);
+        pool.Return(idle);
+
+        idle.IsLeaving = true;
+
+        await UntilAsync(() => idle.Closed.Task.IsCompleted, TimeSpan.FromSeconds(1));
+    }
+
+    [Fact]
     public async Task Reserve_opens_after_a_wait()
     {
         var pool = Start(new PoolOptions { Max = 1, Reserve = 1, ReserveAfter = TimeSpan.FromSeconds(3) });
@@ -358,6 +386,8 @@ public sealed class ConnectionPoolTests : IAsyncDisposable
         public TaskCompletionSource Closed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public bool IsBroken => false;
+
+        public bool IsLeaving { get; set; }
 
         public string? NotReusable() => Dirt;
 

@@ -148,6 +148,32 @@ public sealed class MultiplexerTests
     }
 
     [Fact]
+    public async Task Leaving_is_told_of_one_stream_and_of_all_of_a_carrier_that_drains()
+    {
+        await using var carrier = Connect();
+        var (left, right) = await carrier.OpenAsync();
+        var (other, otherRight) = await carrier.OpenAsync();
+        Assert.False(left.IsLeaving || other.IsLeaving);
+
+        right.TellLeaving();
+
+        // Behind it, so that it has been heard.
+        await right.WriteAsync("still here"u8.ToArray(), Cancelled);
+        Assert.Equal(10, await left.ReadAsync(new byte[64], Cancelled));
+        Assert.Equal((true, false), (left.IsLeaving, other.IsLeaving));
+
+        // The end that opens streams has nothing to tell; saying it would break the protocol.
+        left.TellLeaving();
+        carrier.Acceptor.Drain();
+        await otherRight.WriteAsync("here too"u8.ToArray(), Cancelled);
+        Assert.Equal(8, await other.ReadAsync(new byte[64], Cancelled));
+        Assert.True(other.IsLeaving);
+        await EchoAsync((left, right));
+        await EchoAsync((other, otherRight));
+        await carrier.OpenerRun.WaitAsync(Patience, Cancelled);
+    }
+
+    [Fact]
     public async Task Stream_that_crosses_a_drain_was_not_taken()
     {
         var (peer, ours) = MemoryDuplexStream.CreatePair();

@@ -18,7 +18,7 @@ public sealed class ProtocolCodecTests
 
     public static TheoryData<ChannelMessage> ChannelMessages => new(new ChannelMessage[]
     {
-        new Open("id", "orders-db"), new Opened(), new Refused("timeout", "late"), new End(), new Reset("revoked", "gone"),
+        new Open("id", "orders-db"), new Opened(), new Refused("timeout", "late"), new End(), new Reset("revoked", "gone"), new Leaving(),
     });
 
     [Theory]

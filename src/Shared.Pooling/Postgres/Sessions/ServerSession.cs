@@ -85,6 +85,9 @@ internal sealed partial class ServerSession : IPooledConnection
     /// <inheritdoc/>
     public bool IsBroken => Volatile.Read(ref _broken) != 0;
 
+    /// <inheritdoc/>
+    public bool IsLeaving => _origin.Reader.Stream.IsLeaving;
+
     /// <summary>
     /// The one place that knows why a connection may not be handed to another client: null when it is provably clean and idle. Under the gate.
     /// </summary>

@@ -1,0 +1,132 @@
+using System.Net;
+using Npgsql;
+using Tunnel.Testing;
+
+namespace Tunnel.EndToEnd.Tests;
+
+/// <summary>
+/// Whatever shuts down is left by those who keep connections for later, and waits for those who are busy. Each test has a cluster of its own.
+/// </summary>
+public sealed class LeavingTests(ClusterFixture fixture) : IAsyncLifetime
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(40);
+
+    /// <summary>Shorter than the grace time of any of the programs, with which these tests begin.</summary>
+    private static readonly TimeSpan WithoutGrace = TimeSpan.FromSeconds(15);
+
+    private TunnelCluster _cluster = null!;
+
+    private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync() => _cluster = await TunnelCluster.StartAsync(
+        new Dictionary<string, string> { ["db"] = $"unix://{fixture.Postgres.SocketPath}" }, "--local", "db=127.0.0.1:0", "--postgres", "127.0.0.1:0");
+
+    public ValueTask DisposeAsync() => _cluster.DisposeAsync();
+
+    [Fact]
+    public async Task Connector_that_drains_is_left_by_a_pooler_elsewhere()
+    {
+        var leaving = await _cluster.StartConnectorAsync();
+        var (_, address) = await _cluster.StartPoolerAsync("db");
+        await using var client = await ConnectAsync(address);
+        await DatabaseClient.AssertAnswersAsync(client);
+        await _cluster.StartConnectorAsync();
+
+        await leaving.SignalAsync("TERM");
+
+        Assert.Equal(0, await leaving.WaitForExitAsync(WithoutGrace));
+        Assert.Equal(0, leaving.Count("DrainCut"));
+        await DatabaseClient.AssertAnswersAsync(client);
+    }
+
+    [Fact]
+    public async Task Transaction_that_runs_at_a_connector_that_drains_ends_there_and_the_next_begins_elsewhere()
+    {
+        var leaving = await _cluster.StartConnectorAsync();
+        var (_, address) = await _cluster.StartPoolerAsync("db");
+        await using var client = await ConnectAsync(address);
+        var transaction = await client.BeginTransactionAsync(Cancelled);
+        var before = await BackendAsync(client);
+        await _cluster.StartConnectorAsync();
+
+        await leaving.SignalAsync("TERM");
+        await leaving.WaitForAsync("Draining");
+        await Task.Delay(TimeSpan.FromSeconds(3), Cancelled);
+
+        Assert.Equal(before, await BackendAsync(client));
+        await transaction.CommitAsync(Cancelled);
+        Assert.NotEqual(before, await BackendAsync(client));
+        Assert.Equal(0, await leaving.WaitForExitAsync(WithoutGrace));
+        Assert.Equal(0, leaving.Count("DrainCut"));
+    }
+
+    [Fact]
+    public async Task Ingress_that_drains_is_left_by_a_pooler_elsewhere()
+    {
+        await _cluster.StartConnectorAsync();
+        var (_, address) = await _cluster.StartPoolerAsync("db");
+        await using var client = await ConnectAsync(address);
+        await DatabaseClient.AssertAnswersAsync(client);
+
+        await _cluster.Ingress.SignalAsync("TERM");
+
+        Assert.Equal(0, await _cluster.Ingress.WaitForExitAsync(WithoutGrace));
+        Assert.Equal(0, _cluster.Ingress.Count("DrainCut"));
+        await _cluster.StartIngressAsync();
+        await _cluster.Ingress.WaitForAsync("ConnectorOnline");
+        await DatabaseClient.AssertAnswersAsync(client);
+    }
+
+    [Fact]
+    public async Task Ingress_that_drains_lets_its_own_pools_finish_and_nobody_else_begin()
+    {
+        await _cluster.StartConnectorAsync();
+        var (_, forwarder) = await _cluster.StartForwarderAsync("db");
+        await using var client = await ConnectToPortAsync();
+        await using var slow = new NpgsqlCommand("select pg_sleep(2)", client);
+
+        await _cluster.Ingress.SignalAsync("TERM");
+        await _cluster.Ingress.WaitForAsync("Draining");
+
+        var refused = await Assert.ThrowsAsync<PostgresException>(() => DatabaseClient.ConnectAsync(forwarder[0]));
+        Assert.Contains("shutting down", refused.MessageText, StringComparison.Ordinal);
+        using var http = new HttpClient();
+        using var ready = await http.GetAsync(new Uri(_cluster.Management, "/readyz"), Cancelled);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
+
+        // The pool needs a connection for this that it does not have yet, since nobody has asked anything.
+        await slow.ExecuteNonQueryAsync(Cancelled);
+        await client.CloseAsync();
+        Assert.Equal(0, await _cluster.Ingress.WaitForExitAsync(WithoutGrace));
+        Assert.Equal(1, _cluster.Ingress.Count("ConnectorOnline"));
+        Assert.Equal(0, _cluster.Ingress.Count("DrainCut"));
+    }
+
+    private static async Task<int> BackendAsync(NpgsqlConnection connection)
+    {
+        await using var command = new NpgsqlCommand("select pg_backend_pid()", connection);
+        return (int)(await command.ExecuteScalarAsync(Cancelled))!;
+    }
+
+    private static async Task<NpgsqlConnection> ConnectAsync(IPEndPoint pooler) => await OpenAsync(
+        $"Host={pooler.Address};Port={pooler.Port};Username={TunnelCluster.PoolerUser};Password={TunnelCluster.PoolerPassword};Database=postgres;SSL Mode=Disable");
+
+    private async Task<NpgsqlConnection> ConnectToPortAsync()
+    {
+        var password = Path.Combine(_cluster.Directory, "origin.password");
+        await File.WriteAllTextAsync(password, "not asked for\n", Cancelled);
+        await _cluster.AdminAsync("pool", "set", "db", "--user", "postgres", "--database", "postgres", "--password-file", password);
+        await _cluster.Ingress.WaitForAsync("StateChanged");
+        var port = IPEndPoint.Parse((await _cluster.Ingress.WaitForAsync("PostgresListening"))["Address"]).Port;
+        var (id, secret) = PostgresPortFixture.TokenOf(_cluster.ApplicationToken);
+        return await OpenAsync(
+            $"Host=localhost;Port={port};Username={id};Password={secret};Database=db;SSL Mode=VerifyFull;Root Certificate={_cluster.CaFile}");
+    }
+
+    private static async Task<NpgsqlConnection> OpenAsync(string options)
+    {
+        var connection = new NpgsqlConnection($"{options};Pooling=false;GSS Encryption Mode=Disable;Timeout=20;No Reset On Close=true");
+        await connection.OpenAsync(Cancelled).WaitAsync(Patience, Cancelled);
+        return connection;
+    }
+}
