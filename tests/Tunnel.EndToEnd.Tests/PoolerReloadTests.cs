@@ -94,7 +94,7 @@ public sealed class PoolerReloadTests(PoolerUsersFixture fixture) : IClassFixtur
         var metrics = await GetAsync("/metrics");
         Assert.Contains("tunnel_pool_servers_pinned{by=\"Listen\",pool=\"postgres\"} 1", metrics, StringComparison.Ordinal);
         Assert.Contains("tunnel_pool_clients{pool=\"postgres\",state=\"idle\"}", metrics, StringComparison.Ordinal);
-        Assert.Matches("tunnel_pool_requests{.*pool=\"postgres\".*} [1-9]", metrics);
+        Assert.Matches("tunnel_pool_requests_total{.*pool=\"postgres\".*} [1-9]", metrics);
     }
 
     [Fact]

@@ -87,7 +87,7 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         .AddSingleton<WebEndpoint>()
         .AddSingleton<HostnameEndpoint>()
         .AddSingleton<LocalListeners>()
-        .AddSingleton(new PrometheusExport(IngressMetrics.MeterName, PoolMetrics.MeterName, "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime"))
+        .AddSingleton(new PrometheusExport(IngressMetrics.MeterName, PoolMetrics.MeterName))
         .AddSingleton<IngressMetrics>()
         .AddSingleton<ManagementEndpoint>();
 

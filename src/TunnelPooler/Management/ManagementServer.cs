@@ -43,7 +43,7 @@ internal sealed class ManagementServer : IAsyncDisposable
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, address));
         var app = builder.Build();
-        var export = new PrometheusExport(PoolMetrics.MeterName, "System.Runtime");
+        var export = new PrometheusExport(PoolMetrics.MeterName);
         var server = new ManagementServer(app, new PoolMetrics(pooler), export);
         app.Run(context => server.HandleAsync(context, draining));
         try
