@@ -6,7 +6,7 @@ internal static partial class IngressLog
     [LoggerMessage(1500, LogLevel.Information, "Listening on {Address} for applications and connectors", EventName = "IngressListening")]
     public static partial void Listening(this ILogger logger, string address);
 
-    [LoggerMessage(1501, LogLevel.Information, "Management on {Address}: /healthz /readyz /metrics", EventName = "ManagementListening")]
+    [LoggerMessage(1501, LogLevel.Information, "Management on {Address}: /healthz /readyz /metrics /connectors", EventName = "ManagementListening")]
     public static partial void ManagementListening(this ILogger logger, string address);
 
     [LoggerMessage(1502, LogLevel.Information, "Listening on {Address} for service {Service}, without a token", EventName = "LocalListening")]

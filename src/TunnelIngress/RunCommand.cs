@@ -33,7 +33,7 @@ internal static class RunCommand
         options.Value("--certificate-key", "Certificate:KeyFile", "The PEM private key, if the certificate file does not hold it", "FILE");
         options.Value("--certificate-password-file", "Certificate:PasswordFile", "A file with the password of the PFX file or key", "FILE");
         options.Switch("--dev-certificate", "DevCertificate", "Development: make a local CA and certificates of it");
-        options.Value("--management", "Management", "Health and metrics; loopback or unix:/path (127.0.0.1:9080)", "ADDRESS");
+        options.Value("--management", "Management", "Health, metrics and connectors; loopback or unix:/path (127.0.0.1:9080)", "ADDRESS");
         options.List("--postgres", "Postgres:Listen", "A public address for PostgreSQL drivers; may be given several times", "ADDRESS");
         options.Value("--keys", "Keys", "The directory of the keys that encrypt the pools' credentials (STATE/keys)", "DIR");
         options.Pairs("--local", "A listener on this host for a service, without a token", "SERVICE=ADDRESS", static (index, service, address) =>

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net;
+using System.Text.Json;
 using Npgsql;
 using Tunnel.Testing;
 
@@ -101,6 +102,34 @@ public sealed class FaultTests(ClusterFixture fixture) : IAsyncLifetime
         await client.CloseAsync();
         Assert.Equal(0, await draining.WaitForExitAsync(Patience));
         Assert.Equal(0, draining.Count("DrainCut"));
+    }
+
+    [Fact]
+    public async Task Draining_connector_is_shown_as_such_and_not_counted_as_online()
+    {
+        using var http = new HttpClient();
+        Task<string> AskAsync(string path) => http.GetStringAsync(new Uri(_cluster.Management, path), Cancelled);
+        async Task<JsonElement> ShownAsync() => Assert.Single(JsonDocument.Parse(await AskAsync("/connectors")).RootElement.EnumerateArray());
+        Assert.Contains("tunnel_ingress_connectors{tunnel=\"vpc\"} 0\n", await AskAsync("/metrics"), StringComparison.Ordinal);
+        var connector = await _cluster.StartConnectorAsync();
+        var online = await _cluster.Ingress.WaitForAsync("ConnectorOnline");
+        await using var client = await ConnectAsync();
+
+        var shown = await ShownAsync();
+        Assert.Equal(
+            ("vpc", online["Connector"], online["From"], "active", "db", 1),
+            (Text(shown, "tunnel"), Text(shown, "connector"), Text(shown, "from"), Text(shown, "state"), Assert.Single(shown.GetProperty("services").EnumerateArray()).GetString(),
+                shown.GetProperty("streams").GetInt32()));
+        Assert.InRange(shown.GetProperty("since").GetDateTimeOffset(), DateTimeOffset.UtcNow.AddMinutes(-2), DateTimeOffset.UtcNow);
+        Assert.Contains("tunnel_ingress_connectors{tunnel=\"vpc\"} 1\n", await AskAsync("/metrics"), StringComparison.Ordinal);
+        Assert.StartsWith("ready: 1 connectors online", await AskAsync("/readyz"), StringComparison.Ordinal);
+
+        await connector.SignalAsync("TERM");
+        await _cluster.Ingress.WaitForAsync("ConnectorDraining");
+
+        Assert.Equal("draining", Text(await ShownAsync(), "state"));
+        Assert.Contains("tunnel_ingress_connectors{tunnel=\"vpc\"} 0\n", await AskAsync("/metrics"), StringComparison.Ordinal);
+        Assert.StartsWith("ready: 0 connectors online", await AskAsync("/readyz"), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -216,4 +245,6 @@ public sealed class FaultTests(ClusterFixture fixture) : IAsyncLifetime
     private Task<NpgsqlConnection> ConnectAsync() => DatabaseClient.ConnectAsync(_local);
 
     private Task AssertWorksAsync() => DatabaseClient.AssertWorksAsync(_local);
+
+    private static string Text(JsonElement row, string name) => row.GetProperty(name).GetString()!;
 }

@@ -184,7 +184,7 @@ public sealed class HostnameTests(ClusterFixture fixture)
     public async Task Management_is_not_reachable_over_the_public_address_whatever_the_host_header_says()
     {
         using var http = Http();
-        foreach (var path in new[] { "/metrics", "/healthz", "/readyz" })
+        foreach (var path in new[] { "/metrics", "/healthz", "/readyz", "/connectors" })
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, new Uri($"https://localhost:{fixture.Cluster.Port}{path}"));
             request.Headers.Host = fixture.Cluster.Management.Authority;

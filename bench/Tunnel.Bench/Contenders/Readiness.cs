@@ -35,7 +35,7 @@ internal static class Readiness
             async token =>
             {
                 var metrics = await client.GetStringAsync(new Uri($"http://{management}/metrics"), token);
-                if (!metrics.Split('\n').Contains($"tunnel_ingress_connectors {count}"))
+                if (!metrics.Split('\n').Any(line => line.StartsWith("tunnel_ingress_connectors{", StringComparison.Ordinal) && line.EndsWith($" {count}", StringComparison.Ordinal)))
                 {
                     throw new EndOfStreamException("not yet");
                 }

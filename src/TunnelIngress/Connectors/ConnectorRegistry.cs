@@ -12,6 +12,7 @@ internal sealed class ConnectorRegistry
     /// <summary>Raised when a connector takes no new streams and waits for those it carries; handlers must not block.</summary>
     public event Action<ConnectorSession>? Draining;
 
+    /// <summary>All of them, those that drain included.</summary>
     public int Count => _byId.Count;
 
     public IEnumerable<ConnectorSession> All => _byId.Values;
@@ -34,6 +35,10 @@ internal sealed class ConnectorRegistry
         session.Drain();
         Draining?.Invoke(session);
     }
+
+    /// <summary>How many of a tunnel take new streams now.</summary>
+    public int CountOnline(string tunnel) =>
+        _byTunnel.TryGetValue(tunnel, out var sessions) ? sessions.Count(static session => session.IsActive) : 0;
 
     public ConnectorSession? ById(string id) => _byId.GetValueOrDefault(id);
 

@@ -24,7 +24,7 @@ internal enum SessionState
 /// One registered connector replica: its carriers or parked data channels, and those who wait for one. All members may be called concurrently;
 /// the lock is held only while a channel changes hands, never while bytes flow.
 /// </summary>
-internal sealed class ConnectorSession(string id, string tunnel, string connector, string tokenId, ControlChannel control)
+internal sealed class ConnectorSession(string id, string tunnel, string connector, string tokenId, string from, DateTimeOffset since, ControlChannel control)
 {
     private readonly Lock _gate = new();
     private readonly Queue<ParkedChannel> _parked = new();
@@ -44,6 +44,12 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
 
     /// <summary>The client id of the token that registered it.</summary>
     public string TokenId => tokenId;
+
+    /// <summary>Where it is.</summary>
+    public string From => from;
+
+    /// <summary>When it registered.</summary>
+    public DateTimeOffset Since => since;
 
     public ControlChannel Control => control;
 

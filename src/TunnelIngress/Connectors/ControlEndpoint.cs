@@ -16,7 +16,7 @@ namespace TunnelIngress.Connectors;
 /// </summary>
 internal sealed class ControlEndpoint(
     AccessCheck access, StateWatcher state, ConnectorRegistry registry, StreamSet<StreamInfo> streams, StreamGate gate,
-    IngressSettings settings, ILogger<ControlEndpoint> logger)
+    IngressSettings settings, TimeProvider time, ILogger<ControlEndpoint> logger)
 {
     /// <summary>Handles one upgrade request to <see cref="TunnelProtocol.ControlPath"/>.</summary>
     public async Task HandleAsync(HttpContext context)
@@ -108,7 +108,7 @@ internal sealed class ControlEndpoint(
         }
 
         Check(register);
-        var session = new ConnectorSession(StreamIds.NewSession(), tunnel, ProtocolCodec.OneLine(register.Connector), tokenId, control);
+        var session = new ConnectorSession(StreamIds.NewSession(), tunnel, ProtocolCodec.OneLine(register.Connector), tokenId, from, time.GetUtcNow(), control);
         session.Announce(register.Services);
         registry.Add(session);
         try

@@ -6,7 +6,8 @@ using TunnelIngress.Streams;
 namespace TunnelIngress.Management;
 
 /// <summary>
-/// The management address: <c>/healthz</c> (the process lives), <c>/readyz</c> (it takes new streams), <c>/metrics</c> (Prometheus).
+/// The management address: <c>/healthz</c> (the process lives), <c>/readyz</c> (it takes new streams), <c>/metrics</c> (Prometheus),
+/// <c>/connectors</c> (which are registered).
 /// </summary>
 internal sealed class ManagementEndpoint(StreamGate gate, StateWatcher state, ConnectorRegistry connectors, PrometheusExport metrics)
 {
@@ -16,7 +17,8 @@ internal sealed class ManagementEndpoint(StreamGate gate, StateWatcher state, Co
         "/healthz" => WriteAsync(context, StatusCodes.Status200OK, "alive"),
         "/readyz" => ReadyAsync(context),
         "/metrics" => MetricsAsync(context),
-        _ => WriteAsync(context, StatusCodes.Status404NotFound, "There is /healthz, /readyz and /metrics."),
+        "/connectors" => context.Response.WriteAsJsonAsync(ConnectorRow.Of(connectors), ConnectorRow.Form, context.RequestAborted),
+        _ => WriteAsync(context, StatusCodes.Status404NotFound, "There is /healthz, /readyz, /metrics and /connectors."),
     };
 
     // Not coupled to any connector or target: a load balancer must not take out every ingress because one database is down.
@@ -24,7 +26,7 @@ internal sealed class ManagementEndpoint(StreamGate gate, StateWatcher state, Co
         ? WriteAsync(context, StatusCodes.Status503ServiceUnavailable, "draining")
         : WriteAsync(
             context, StatusCodes.Status200OK,
-            $"ready: {connectors.Count} connectors online, {state.Current.Services.Count} services");
+            $"ready: {connectors.All.Count(static session => session.IsActive)} connectors online, {state.Current.Services.Count} services");
 
     private Task MetricsAsync(HttpContext context)
     {

@@ -3,12 +3,13 @@ using System.Diagnostics.Metrics;
 using Shared.Streams.Dialing;
 using Shared.Streams.Relaying;
 using TunnelIngress.Connectors;
+using TunnelIngress.State;
 using TunnelIngress.Streams;
 using TunnelIngress.Web;
 
 namespace TunnelIngress.Metrics;
 
-/// <summary>The ingress's instruments. Labels are services, hops and codes only: all bounded, none secret. Safe for concurrent use.</summary>
+/// <summary>The ingress's instruments. Labels are tunnels, services, hops and codes only: all bounded, none secret. Safe for concurrent use.</summary>
 internal sealed class IngressMetrics : IDisposable
 {
     /// <summary>The meter's name.</summary>
@@ -25,7 +26,7 @@ internal sealed class IngressMetrics : IDisposable
     private readonly Counter<long> _requestsFailed;
     private readonly Histogram<double> _answering;
 
-    public IngressMetrics(StreamSet<StreamInfo> streams, StreamSet<RequestInfo> requests, ConnectorRegistry connectors)
+    public IngressMetrics(StreamSet<StreamInfo> streams, StreamSet<RequestInfo> requests, ConnectorRegistry connectors, StateWatcher state)
     {
         _opened = _meter.CreateCounter<long>("streams_opened", description: "Streams opened");
         _refused = _meter.CreateCounter<long>("streams_refused", description: "Streams refused, by hop and code");
@@ -46,7 +47,10 @@ internal sealed class IngressMetrics : IDisposable
             advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] });
         _meter.CreateObservableGauge("http_requests_running", () => requests.Count, description: "Requests to HTTP services running now");
         _meter.CreateObservableGauge("streams", () => streams.Count, description: "Streams running now");
-        _meter.CreateObservableGauge("connectors", () => connectors.Count, description: "Connectors online now");
+        _meter.CreateObservableGauge(
+            "connectors",
+            () => state.Current.Tunnels.Keys.Select(tunnel => new Measurement<int>(connectors.CountOnline(tunnel), new TagList { { "tunnel", tunnel } })),
+            description: "Connectors that take new streams now, by tunnel");
         _meter.CreateObservableGauge(
             "carriers", () => connectors.All.Sum(static session => session.Carriers), description: "Connections of connectors that streams share");
         _meter.CreateObservableGauge(
