@@ -26,7 +26,15 @@ internal sealed class AdminContext(IStateStore store, string stateDirectory, boo
     public static TimeProvider Time => TimeProvider.System;
 
     /// <summary>Adds --state and --json, and an action that opens the state first and turns what it does not allow into an error.</summary>
-    public static void Attach(Command command, Func<AdminContext, ParseResult, CancellationToken, Task> action)
+    public static void Attach(Command command, Func<AdminContext, ParseResult, CancellationToken, Task> action) =>
+        Attach(command, static (store, cancellationToken) => store.OpenAsync(cancellationToken), action);
+
+    /// <summary>The same for the command that a new installation begins with: it makes the state unless there is one.</summary>
+    public static void AttachFirst(Command command, Func<AdminContext, ParseResult, CancellationToken, Task> action) =>
+        Attach(command, static (store, cancellationToken) => store.InitializeAsync(cancellationToken), action);
+
+    private static void Attach(
+        Command command, Func<IStateStore, CancellationToken, Task> open, Func<AdminContext, ParseResult, CancellationToken, Task> action)
     {
         var state = new Option<string?>("--state") { Description = "State directory", HelpName = "DIR" };
         var json = new Option<bool>("--json") { Description = "Print JSON" };
@@ -38,7 +46,7 @@ internal sealed class AdminContext(IStateStore store, string stateDirectory, boo
             var store = new SqliteStateStore(directory);
             try
             {
-                await store.InitializeAsync(cancellationToken);
+                await open(store, cancellationToken);
                 await action(new AdminContext(store, directory, result.GetValue(json)), result, cancellationToken);
                 return ExitCodes.Success;
             }

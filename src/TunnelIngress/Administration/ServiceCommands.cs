@@ -16,6 +16,7 @@ internal static class ServiceCommands
           tunnel-ingress service add orders-db --hostname orders-db.tunnel.example.com --tunnel vpc
           tunnel-ingress service add grafana --hostname grafana.tunnel.example.com --tunnel vpc --protocol http
           tunnel-ingress service set grafana --access public
+          tunnel-ingress service set orders-db --hostname orders.tunnel.example.com
           tunnel-ingress service list --json
         """)
     {
@@ -28,15 +29,9 @@ internal static class ServiceCommands
     private static Command Add()
     {
         var name = NameArguments.New("service");
-        var hostname = new Option<string>("--hostname") { Description = "The public hostname", HelpName = "HOST", Required = true };
+        var hostname = HostnameOption("The public hostname");
+        hostname.Required = true;
         var tunnel = new Option<string>("--tunnel") { Description = "The tunnel that owns it", HelpName = "TUNNEL", Required = true };
-        hostname.Validators.Add(static result =>
-        {
-            if (result.Tokens is [var token, ..] && Names.NormalizeHostname(token.Value) is null)
-            {
-                result.AddError($"'{token.Value}' is not a hostname. Write something like orders-db.tunnel.example.com, without scheme or port.");
-            }
-        });
         var web = new WebOptions();
         var command = new Command("add", """
             Add a service.
@@ -54,7 +49,7 @@ internal static class ServiceCommands
         {
             var service = new Service(
                 result.GetRequiredValue(name),
-                Names.NormalizeHostname(result.GetRequiredValue(hostname))!,
+                Names.NormalizeHostname(result.GetRequiredValue(hostname)!)!,
                 result.GetRequiredValue(tunnel),
                 AdminContext.Time.GetUtcNow())
             {
@@ -73,28 +68,33 @@ internal static class ServiceCommands
     private static Command Set()
     {
         var name = NameArguments.Existing("service");
+        var hostname = HostnameOption("Another public hostname; running streams go on");
         var web = new WebOptions();
         var command = new Command("set", """
-            Change what a service speaks and who may use it: what is not given stays as it is, and an empty value takes a setting away.
+            Change a service's hostname, what it speaks and who may use it: what is not given stays as it is, and an empty value takes a setting away.
 
             Examples:
+              tunnel-ingress service set orders-db --hostname orders.tunnel.example.com
               tunnel-ingress service set grafana --access public
               tunnel-ingress service set wiki --protocol https --ca-file wiki-ca.pem --server-name wiki.internal
-            """) { name };
+            """) { name, hostname };
         web.AddTo(command);
         AdminContext.Attach(command, async (context, result, cancellationToken) =>
         {
             var service = (await context.Store.LoadAsync(cancellationToken)).Services.GetValueOrDefault(result.GetRequiredValue(name))
                 ?? throw new StateException($"There is no service '{result.GetRequiredValue(name)}'. See 'tunnel-ingress service list'.");
-            if (!web.AreGiven(result))
+            if (!web.AreGiven(result) && result.GetValue(hostname) is null)
             {
                 throw new StateException("Nothing is to be changed. Give one of the options that 'tunnel-ingress service set --help' lists.");
             }
 
-            var changed = service with { Web = web.Read(result, service.Web) };
-            await context.Store.SetWebAsync(service.Name, changed.Web, cancellationToken);
-            var row = Row.Of(changed);
-            await context.WriteAsync(row, $"Service '{row.Name}' speaks {row.Protocol}; access: {row.Access}.");
+            var changed = service with
+            {
+                Hostname = result.GetValue(hostname) is { } other ? Names.NormalizeHostname(other)! : service.Hostname,
+                Web = web.Read(result, service.Web),
+            };
+            await context.Store.SetServiceAsync(changed.Name, changed.Hostname, changed.Web, cancellationToken);
+            await context.WriteAsync(Row.Of(changed), $"Service '{changed.Name}' is {changed.Hostname} and speaks {changed.Protocol}; access: {changed.Access}.");
         });
         return command;
     }
@@ -125,10 +125,34 @@ internal static class ServiceCommands
         AdminContext.Attach(command, async (context, result, cancellationToken) =>
         {
             var service = result.GetRequiredValue(name);
+            var now = AdminContext.Time.GetUtcNow();
+            var state = await context.Store.LoadAsync(cancellationToken);
             await context.Store.RemoveServiceAsync(service, cancellationToken);
-            await context.WriteAsync(new { Removed = service }, $"Service '{service}' removed.");
+            var losing = state.Tokens.Values
+                .Where(token => token.Scope.MayAccess(service) && token.IsUsableAt(now))
+                .OrderBy(static token => token.CreatedAt)
+                .Select(static token => new { token.ClientId, token.Name })
+                .ToArray();
+            await context.WriteAsync(
+                new { Removed = service, TokensLosingAccess = losing },
+                losing.Length == 0
+                    ? $"Service '{service}' removed."
+                    : $"Service '{service}' removed. Tokens that have lost it: {string.Join(", ", losing.Select(static token => $"{token.ClientId} ({token.Name})"))}");
         });
         return command;
+    }
+
+    private static Option<string?> HostnameOption(string description)
+    {
+        var option = new Option<string?>("--hostname") { Description = description, HelpName = "HOST" };
+        option.Validators.Add(static result =>
+        {
+            if (result.Tokens is [var token, ..] && Names.NormalizeHostname(token.Value) is null)
+            {
+                result.AddError($"'{token.Value}' is not a hostname. Write something like orders-db.tunnel.example.com, without scheme or port.");
+            }
+        });
+        return option;
     }
 
     /// <summary>A service as people and programs read it.</summary>
@@ -138,8 +162,8 @@ internal static class ServiceCommands
             service.Name,
             service.Hostname,
             service.Tunnel,
-            service.Web switch { null => "tcp", { Tls: true } => "https", _ => "http" },
-            service.Web is { Access: WebAccess.Public } ? "public" : "service-token",
+            service.Protocol,
+            service.Access,
             service.Web is { } web
                 ? new { HostHeader = web.HostHeader ?? "keep", TlsVerify = web.Verify, HasCa = web.Ca is not null, web.ServerName, IdleTimeoutSeconds = web.IdleTimeout.TotalSeconds }
                 : null,

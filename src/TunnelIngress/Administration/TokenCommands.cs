@@ -6,40 +6,38 @@ using TunnelIngress.State;
 
 namespace TunnelIngress.Administration;
 
-/// <summary><c>tunnel-ingress token create|list|rotate|revoke</c>.</summary>
+/// <summary><c>tunnel-ingress token create|list|grant|withdraw|rotate|revoke|remove</c>.</summary>
 internal static class TokenCommands
 {
     private static readonly TimeSpan MaxOverlap = TimeSpan.FromDays(30);
 
     public static Command Create() => new("token", """
-        Create, list, rotate and revoke service tokens.
+        Create, list, change, rotate, revoke and remove service tokens.
 
         A token either connects one tunnel (for connectors) or accesses named services (for applications). Its secret is shown once.
 
         Examples:
           tunnel-ingress token create vpc-connector --connect vpc --output connector.token
           tunnel-ingress token create orders-app --access orders-db --expires 90d --output app.token
+          tunnel-ingress token grant 3f0c…e1.access --access users-db
           tunnel-ingress token rotate 3f0c…e1.access --overlap 24h --output app.token
           tunnel-ingress token revoke 3f0c…e1.access
         """)
     {
         CreateToken(),
         List(),
+        TokenScopeCommands.Grant(),
+        TokenScopeCommands.Withdraw(),
         Rotate(),
         Revoke(),
+        Remove(),
     };
 
     private static Command CreateToken()
     {
         var name = NameArguments.New("token");
         var connect = new Option<string?>("--connect") { Description = "The tunnel that connectors may connect with it", HelpName = "TUNNEL" };
-        var access = new Option<string[]>("--access")
-        {
-            Description = "The services that applications may reach with it",
-            HelpName = "SERVICE",
-            AllowMultipleArgumentsPerToken = true,
-            Arity = ArgumentArity.OneOrMore,
-        };
+        var access = TokenScopeCommands.AccessOption("The services that applications may reach with it");
         var expires = DurationOption("--expires", "When it expires, from now: 90d, 12h, 30m (never)");
         var output = OutputOption("Write the token to a new file that only you can read, instead of showing it");
         var command = new Command(
@@ -105,6 +103,7 @@ internal static class TokenCommands
                 ("NAME", static row => row.Name),
                 ("SCOPE", static row => row.Scope),
                 ("STATUS", static row => row.Status),
+                ("CREATED", static row => Times.Of(row.CreatedAt)),
                 ("EXPIRES", static row => Times.Of(row.ExpiresAt)),
                 ("OLD SECRET UNTIL", static row => Times.Of(row.OldSecretsValidUntil)));
         });
@@ -168,6 +167,20 @@ internal static class TokenCommands
             var id = result.GetRequiredValue(clientId);
             await context.Store.RevokeTokenAsync(id, AdminContext.Time.GetUtcNow(), cancellationToken);
             await context.WriteAsync(new { Revoked = id }, $"Token {id} revoked.");
+        });
+        return command;
+    }
+
+    private static Command Remove()
+    {
+        var clientId = NameArguments.ClientId();
+        var command = new Command(
+            "remove", "Remove a token that is revoked or expired from the list.\n\nExample:\n  tunnel-ingress token remove 3f0c…e1.access") { clientId };
+        AdminContext.Attach(command, async (context, result, cancellationToken) =>
+        {
+            var id = result.GetRequiredValue(clientId);
+            await context.Store.RemoveTokenAsync(id, AdminContext.Time.GetUtcNow(), cancellationToken);
+            await context.WriteAsync(new { Removed = id }, $"Token {id} removed.");
         });
         return command;
     }

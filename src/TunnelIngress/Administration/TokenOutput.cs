@@ -16,16 +16,18 @@ internal static class TokenOutput
         AdminContext context, ServiceToken token, TokenScope scope, string? file, bool replace, Func<Task> record, CancellationToken cancellationToken)
     {
         var next = NextStep(scope, file ?? "FILE");
+        var where = $"Recorded in the state in {context.StateDirectory}; an ingress that runs on it knows it within {StateWatcher.Latency.TotalSeconds:0} seconds.";
         if (file is null)
         {
             await record();
             await context.WriteAsync(
-                new { token.ClientId, token.ClientSecret, Scope = scope.ToString() },
+                new { token.ClientId, token.ClientSecret, Scope = scope.ToString(), context.StateDirectory },
                 $"""
                 Client id:      {token.ClientId}
                 Client secret:  {token.ClientSecret}
                 Scope:          {scope}
 
+                {where}
                 The secret is shown this once. Set TUNNEL_CLIENT_ID and TUNNEL_CLIENT_SECRET, or keep both in a file. Next:
                   {next}
                 """);
@@ -53,8 +55,8 @@ internal static class TokenOutput
         }
 
         await context.WriteAsync(
-            new { token.ClientId, File = file, Scope = scope.ToString() },
-            $"Token {token.ClientId} ({scope}) written to {file}, readable by you only. Next:\n  {next}");
+            new { token.ClientId, File = file, Scope = scope.ToString(), context.StateDirectory },
+            $"Token {token.ClientId} ({scope}) written to {file}, readable by you only.\n{where} Next:\n  {next}");
     }
 
     private static string NextStep(TokenScope scope, string file) => scope.ConnectTunnel is not null

@@ -24,14 +24,14 @@ internal static class TunnelCommands
     private static Command Add()
     {
         var name = NameArguments.New("tunnel");
-        var command = new Command("add", "Add a tunnel.\n\nExample:\n  tunnel-ingress tunnel add vpc") { name };
-        AdminContext.Attach(command, async (context, result, cancellationToken) =>
+        var command = new Command("add", "Add a tunnel; the first one makes the state directory.\n\nExample:\n  tunnel-ingress tunnel add vpc") { name };
+        AdminContext.AttachFirst(command, async (context, result, cancellationToken) =>
         {
             var tunnel = new Tunnel(result.GetRequiredValue(name), AdminContext.Time.GetUtcNow());
             await context.Store.AddTunnelAsync(tunnel, cancellationToken);
             await context.WriteAsync(
                 tunnel,
-                $"Tunnel '{tunnel.Name}' added. Next: tunnel-ingress service add NAME --hostname HOST --tunnel {tunnel.Name}");
+                $"Tunnel '{tunnel.Name}' added to the state in {context.StateDirectory}. Next: tunnel-ingress service add NAME --hostname HOST --tunnel {tunnel.Name}");
         });
         return command;
     }

@@ -14,6 +14,11 @@ internal interface IStateStore
     /// <exception cref="IOException">It cannot be opened, or a newer program has upgraded it.</exception>
     Task InitializeAsync(CancellationToken cancellationToken);
 
+    /// <summary>Upgrades the store, but makes none: somebody who mistypes its place must not be shown an empty one.</summary>
+    /// <exception cref="StateException">There is none.</exception>
+    /// <exception cref="IOException">It cannot be opened, or a newer program has upgraded it.</exception>
+    Task OpenAsync(CancellationToken cancellationToken);
+
     /// <summary>The revision now; cheap, for polling.</summary>
     Task<long> GetRevisionAsync(CancellationToken cancellationToken);
 
@@ -29,9 +34,9 @@ internal interface IStateStore
     /// <exception cref="StateException">Name or hostname is taken, or the tunnel does not exist.</exception>
     Task AddServiceAsync(Service service, CancellationToken cancellationToken);
 
-    /// <summary>Changes how the ingress speaks HTTP with a service's target; null when its hostname is to carry plain bytes.</summary>
-    /// <exception cref="StateException">It does not exist.</exception>
-    Task SetWebAsync(string service, WebOrigin? web, CancellationToken cancellationToken);
+    /// <summary>Changes a service's hostname and how the ingress speaks HTTP with its target; null when the hostname is to carry plain bytes.</summary>
+    /// <exception cref="StateException">It does not exist, the hostname is taken, or it has a pool and is to speak HTTP.</exception>
+    Task SetServiceAsync(string name, string hostname, WebOrigin? web, CancellationToken cancellationToken);
 
     /// <summary>Removes a service and takes it out of the scope of every token.</summary>
     /// <exception cref="StateException">It does not exist.</exception>
@@ -41,7 +46,7 @@ internal interface IStateStore
     Task AddTokenAsync(Token token, CancellationToken cancellationToken);
 
     /// <summary>Makes a service's pool, or puts it in the place of the one it has.</summary>
-    /// <exception cref="StateException">The service does not exist.</exception>
+    /// <exception cref="StateException">The service does not exist, or speaks HTTP.</exception>
     Task SetPoolAsync(ServicePool pool, CancellationToken cancellationToken);
 
     /// <exception cref="StateException">The service has none.</exception>
@@ -60,6 +65,18 @@ internal interface IStateStore
     /// <summary>Revokes a token for good; revoking it again changes nothing.</summary>
     /// <exception cref="StateException">It does not exist.</exception>
     Task RevokeTokenAsync(string clientId, DateTimeOffset at, CancellationToken cancellationToken);
+
+    /// <summary>Forgets a token that is revoked or expired.</summary>
+    /// <exception cref="StateException">It does not exist, or is usable at <paramref name="now"/>.</exception>
+    Task RemoveTokenAsync(string clientId, DateTimeOffset now, CancellationToken cancellationToken);
+
+    /// <summary>Adds services to the scope of an application's token; what it has already stays.</summary>
+    /// <exception cref="StateException">The token or a service does not exist, or the token connects a tunnel, is revoked or expired.</exception>
+    Task GrantAccessAsync(string clientId, IReadOnlyCollection<string> services, DateTimeOffset now, CancellationToken cancellationToken);
+
+    /// <summary>Takes services out of a token's scope: all of them or, when one is not in it, none.</summary>
+    /// <exception cref="StateException">The token does not exist, or a service is not in its scope.</exception>
+    Task WithdrawAccessAsync(string clientId, IReadOnlyCollection<string> services, CancellationToken cancellationToken);
 }
 
 /// <summary>A change that the state does not allow. The message says why and what to do.</summary>

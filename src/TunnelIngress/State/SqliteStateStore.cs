@@ -4,6 +4,7 @@ using System.Text.Json;
 using Dapper;
 using Microsoft.Data.Sqlite;
 using Shared.Pooling.Postgres.Authentication;
+using static TunnelIngress.State.SqliteRequirements;
 
 namespace TunnelIngress.State;
 
@@ -43,17 +44,29 @@ internal sealed class SqliteStateStore : IStateStore
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new IOException($"The state in {_directory} cannot be opened: {exception.Message} Choose another directory with --state.", exception);
+            throw Unusable(exception);
         }
 
-        await WithConnectionAsync(
-            async connection =>
-            {
-                await connection.ExecuteAsync("PRAGMA journal_mode = WAL");
-                await SqliteMigrations.ApplyAsync(connection, cancellationToken);
-                return true;
-            },
-            cancellationToken);
+        await UpgradeAsync(cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async Task OpenAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            File.GetAttributes(Path);
+        }
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new StateException($"There is no state in {_directory}. Give --state, or create it with 'tunnel-ingress tunnel add'.");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw Unusable(exception);
+        }
+
+        await UpgradeAsync(cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -61,50 +74,7 @@ internal sealed class SqliteStateStore : IStateStore
         WithConnectionAsync(static connection => connection.ExecuteScalarAsync<long>("SELECT value FROM revision"), cancellationToken);
 
     /// <inheritdoc/>
-    public Task<StateSnapshot> LoadAsync(CancellationToken cancellationToken) => WithConnectionAsync(ReadAllAsync, cancellationToken);
-
-    private static async Task<StateSnapshot> ReadAllAsync(SqliteConnection connection)
-    {
-#pragma warning disable CA1849 // Only this overload can ask for a read transaction: the others take the write lock.
-        await using var transaction = connection.BeginTransaction(deferred: true);
-#pragma warning restore CA1849
-        var revision = await connection.ExecuteScalarAsync<long>("SELECT value FROM revision", transaction: transaction);
-        var tunnels = await connection.QueryAsync<TunnelRow>("SELECT name, created_at AS CreatedAt FROM tunnel", transaction: transaction);
-        var services = await connection.QueryAsync<ServiceRow>(
-            "SELECT name, hostname, tunnel, created_at AS CreatedAt FROM service", transaction: transaction);
-        var webs = (await connection.QueryAsync<WebRow>(
-            "SELECT service, tls, is_public AS IsPublic, host_header AS HostHeader, verify, ca, server_name AS ServerName, idle_seconds AS IdleSeconds FROM web",
-            transaction: transaction)).ToDictionary(static row => row.Service, static row => row.ToOrigin(), StringComparer.Ordinal);
-        var scopes = (await connection.QueryAsync<(string ClientId, string Service)>(
-            "SELECT client_id, service FROM token_service", transaction: transaction)).ToLookup(static row => row.ClientId, static row => row.Service);
-        var secrets = (await connection.QueryAsync<SecretRow>(
-            "SELECT client_id AS ClientId, version, hash, valid_until AS ValidUntil, scram FROM token_secret", transaction: transaction)).ToLookup(static row => row.ClientId);
-        var tokens = await connection.QueryAsync<TokenRow>(
-            """
-            SELECT client_id AS ClientId, name, connect_tunnel AS ConnectTunnel, created_at AS CreatedAt, expires_at AS ExpiresAt, revoked_at AS RevokedAt
-            FROM token
-            """,
-            transaction: transaction);
-        var pools = await connection.QueryAsync<PoolRow>("SELECT service, settings, secret, updated_at AS UpdatedAt FROM pool", transaction: transaction);
-        return new StateSnapshot(
-            revision,
-            tunnels.Select(static row => new Tunnel(row.Name, Time(row.CreatedAt))),
-            services.Select(row => new Service(row.Name, row.Hostname, row.Tunnel, Time(row.CreatedAt)) { Web = webs.GetValueOrDefault(row.Name) }),
-            tokens.Select(row => new Token(
-                row.ClientId,
-                row.Name,
-                new TokenScope(row.ConnectTunnel, scopes[row.ClientId].ToImmutableSortedSet(StringComparer.Ordinal)),
-                Time(row.CreatedAt),
-                Time(row.ExpiresAt),
-                Time(row.RevokedAt),
-                [.. secrets[row.ClientId].OrderByDescending(static secret => secret.Version).Select(static secret =>
-                    new TokenSecret((int)secret.Version, [.. secret.Hash], Time(secret.ValidUntil)) { Scram = Verifier(secret.Scram) })])),
-            pools.Select(static row => new ServicePool(
-                row.Service,
-                JsonSerializer.Deserialize<Dictionary<string, string>>(row.Settings)!.ToImmutableSortedDictionary(StringComparer.OrdinalIgnoreCase),
-                [.. row.Secret ?? []],
-                Time(row.UpdatedAt))));
-    }
+    public Task<StateSnapshot> LoadAsync(CancellationToken cancellationToken) => WithConnectionAsync(SqliteSnapshot.ReadAsync, cancellationToken);
 
     /// <inheritdoc/>
     public Task AddTunnelAsync(Tunnel tunnel, CancellationToken cancellationToken) => ChangeAsync(
@@ -154,14 +124,17 @@ internal sealed class SqliteStateStore : IStateStore
         cancellationToken);
 
     /// <inheritdoc/>
-    public Task SetWebAsync(string service, WebOrigin? web, CancellationToken cancellationToken) => ChangeAsync(
+    public Task SetServiceAsync(string name, string hostname, WebOrigin? web, CancellationToken cancellationToken) => ChangeAsync(
         async (connection, transaction) =>
         {
-            await RequireExistsAsync(connection, transaction, "service", service);
-            await connection.ExecuteAsync("DELETE FROM web WHERE service = @service", new { service }, transaction);
-            await InsertWebAsync(connection, transaction, service, web);
+            await RequireExistsAsync(connection, transaction, "service", name);
+            var pools = await connection.ExecuteScalarAsync<int>("SELECT COUNT(*) FROM pool WHERE service = @name", new { name }, transaction);
+            Require(web is null || pools == 0, $"Service '{name}' has a pool, which speaks PostgreSQL. Remove it first with 'tunnel-ingress pool remove {name}'.");
+            await connection.ExecuteAsync(
+                "UPDATE service SET hostname = @hostname WHERE name = @name; DELETE FROM web WHERE service = @name", new { name, hostname }, transaction);
+            await InsertWebAsync(connection, transaction, name, web);
         },
-        "",
+        $"There is a service with the hostname '{hostname}' already. See 'tunnel-ingress service list'.",
         cancellationToken);
 
     /// <inheritdoc/>
@@ -179,6 +152,11 @@ internal sealed class SqliteStateStore : IStateStore
         async (connection, transaction) =>
         {
             await RequireExistsAsync(connection, transaction, "service", pool.Service);
+            var webs = await connection.ExecuteScalarAsync<int>("SELECT COUNT(*) FROM web WHERE service = @Service", new { pool.Service }, transaction);
+            Require(
+                webs == 0,
+                $"Service '{pool.Service}' speaks HTTP, and a pool speaks PostgreSQL. Add a service of its own for the database with 'tunnel-ingress service add', "
+                + $"or change this one with 'tunnel-ingress service set {pool.Service} --protocol tcp'.");
             await connection.ExecuteAsync(
                 """
                 INSERT INTO pool (service, settings, secret, updated_at) VALUES (@Service, @Settings, @Secret, @At)
@@ -219,12 +197,7 @@ internal sealed class SqliteStateStore : IStateStore
                 "INSERT INTO token (client_id, name, connect_tunnel, created_at, expires_at) VALUES (@ClientId, @Name, @ConnectTunnel, @At, @Expires)",
                 new { token.ClientId, token.Name, token.Scope.ConnectTunnel, At = Milliseconds(token.CreatedAt), Expires = Milliseconds(token.ExpiresAt) },
                 transaction);
-            foreach (var service in token.Scope.Services)
-            {
-                await RequireExistsAsync(connection, transaction, "service", service);
-                await connection.ExecuteAsync(
-                    "INSERT INTO token_service (client_id, service) VALUES (@ClientId, @service)", new { token.ClientId, service }, transaction);
-            }
+            await InsertAccessAsync(connection, transaction, token.ClientId, token.Scope.Services);
 
             foreach (var secret in token.Secrets)
             {
@@ -239,12 +212,8 @@ internal sealed class SqliteStateStore : IStateStore
         string clientId, ImmutableArray<byte> hash, ScramVerifier? scram, DateTimeOffset now, TimeSpan overlap, CancellationToken cancellationToken) => ChangeAsync(
         async (connection, transaction) =>
         {
-            await RequireTokenAsync(connection, transaction, clientId);
+            await RequireUsableAsync(connection, transaction, clientId, now);
             var of = new { clientId, now = Milliseconds(now), until = Milliseconds(now + overlap) };
-            var (revoked, expires) = await connection.QuerySingleAsync<(long?, long?)>(
-                "SELECT revoked_at, expires_at FROM token WHERE client_id = @clientId", of, transaction);
-            Require(revoked is null, $"Token '{clientId}' is revoked; create a new one.");
-            Require(expires is not { } expiry || of.now < expiry, $"Token '{clientId}' is expired; create a new one.");
             var version = await connection.ExecuteScalarAsync<int>(
                 "SELECT MAX(version) + 1 FROM token_secret WHERE client_id = @clientId", of, transaction);
             await connection.ExecuteAsync(
@@ -276,6 +245,52 @@ internal sealed class SqliteStateStore : IStateStore
         "",
         cancellationToken);
 
+    /// <inheritdoc/>
+    public Task RemoveTokenAsync(string clientId, DateTimeOffset now, CancellationToken cancellationToken) => ChangeAsync(
+        async (connection, transaction) =>
+        {
+            Require(
+                await FaultOfTokenAsync(connection, transaction, clientId, now) is not null,
+                $"Token '{clientId}' is still good. Revoke it first with 'tunnel-ingress token revoke {clientId}', which cuts whoever uses it.");
+            await connection.ExecuteAsync(
+                """
+                DELETE FROM token_service WHERE client_id = @clientId;
+                DELETE FROM token_secret WHERE client_id = @clientId;
+                DELETE FROM token WHERE client_id = @clientId
+                """,
+                new { clientId },
+                transaction);
+        },
+        "",
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public Task GrantAccessAsync(string clientId, IReadOnlyCollection<string> services, DateTimeOffset now, CancellationToken cancellationToken) => ChangeAsync(
+        async (connection, transaction) =>
+        {
+            await RequireUsableAsync(connection, transaction, clientId, now);
+            var tunnel = await connection.ExecuteScalarAsync<string?>("SELECT connect_tunnel FROM token WHERE client_id = @clientId", new { clientId }, transaction);
+            Require(tunnel is null, $"Token '{clientId}' connects tunnel '{tunnel}' and accesses nothing. Create another one with 'tunnel-ingress token create NAME --access'.");
+            await InsertAccessAsync(connection, transaction, clientId, services);
+        },
+        "",
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public Task WithdrawAccessAsync(string clientId, IReadOnlyCollection<string> services, CancellationToken cancellationToken) => ChangeAsync(
+        async (connection, transaction) =>
+        {
+            await RequireTokenAsync(connection, transaction, clientId);
+            foreach (var service in services)
+            {
+                var removed = await connection.ExecuteAsync(
+                    "DELETE FROM token_service WHERE client_id = @clientId AND service = @service", new { clientId, service }, transaction);
+                Require(removed == 1, $"Token '{clientId}' has no access to '{service}'. See 'tunnel-ingress token list'.");
+            }
+        },
+        "",
+        cancellationToken);
+
     /// <summary>One change: begin (taking the write lock) → change → revision → commit.</summary>
     private async Task ChangeAsync(Func<SqliteConnection, DbTransaction, Task> change, string conflict, CancellationToken cancellationToken) => await WithConnectionAsync(
         async connection =>
@@ -292,6 +307,18 @@ internal sealed class SqliteStateStore : IStateStore
 
             await connection.ExecuteAsync("UPDATE revision SET value = value + 1", transaction: transaction);
             await transaction.CommitAsync(cancellationToken);
+            return true;
+        },
+        cancellationToken);
+
+    private IOException Unusable(Exception exception) =>
+        new($"The state in {_directory} cannot be opened: {exception.Message} Choose another directory with --state.", exception);
+
+    private async Task UpgradeAsync(CancellationToken cancellationToken) => await WithConnectionAsync(
+        async connection =>
+        {
+            await connection.ExecuteAsync("PRAGMA journal_mode = WAL");
+            await SqliteMigrations.ApplyAsync(connection, cancellationToken);
             return true;
         },
         cancellationToken);
@@ -319,6 +346,16 @@ internal sealed class SqliteStateStore : IStateStore
             new { clientId, version, hash = hash.ToArray(), scram = scram?.ToString() },
             transaction);
 
+    private static async Task InsertAccessAsync(SqliteConnection connection, DbTransaction transaction, string clientId, IReadOnlyCollection<string> services)
+    {
+        foreach (var service in services)
+        {
+            await RequireExistsAsync(connection, transaction, "service", service);
+            await connection.ExecuteAsync(
+                "INSERT OR IGNORE INTO token_service (client_id, service) VALUES (@clientId, @service)", new { clientId, service }, transaction);
+        }
+    }
+
     private static async Task InsertWebAsync(SqliteConnection connection, DbTransaction transaction, string service, WebOrigin? web)
     {
         if (web is not null)
@@ -333,55 +370,7 @@ internal sealed class SqliteStateStore : IStateStore
         }
     }
 
-    private static async Task RequireExistsAsync(SqliteConnection connection, DbTransaction transaction, string kind, string name)
-    {
-        var found = await connection.ExecuteScalarAsync<int>($"SELECT COUNT(*) FROM {kind} WHERE name = @name", new { name }, transaction);
-        Require(found == 1, $"There is no {kind} '{name}'. See 'tunnel-ingress {kind} list'.");
-    }
-
-    private static async Task RequireTokenAsync(SqliteConnection connection, DbTransaction transaction, string clientId)
-    {
-        var found = await connection.ExecuteScalarAsync<int>(
-            "SELECT COUNT(*) FROM token WHERE client_id = @clientId", new { clientId }, transaction);
-        Require(found == 1, $"There is no token '{clientId}'. See 'tunnel-ingress token list'.");
-    }
-
-    private static void Require(bool condition, string otherwise)
-    {
-        if (!condition)
-        {
-            throw new StateException(otherwise);
-        }
-    }
-
     private static long Milliseconds(DateTimeOffset time) => time.ToUnixTimeMilliseconds();
 
     private static long? Milliseconds(DateTimeOffset? time) => time?.ToUnixTimeMilliseconds();
-
-    private static DateTimeOffset Time(long milliseconds) => DateTimeOffset.FromUnixTimeMilliseconds(milliseconds);
-
-    private static DateTimeOffset? Time(long? milliseconds) => milliseconds is { } value ? Time(value) : null;
-
-    private static ScramVerifier? Verifier(string? text) => text is not null && ScramVerifier.TryParse(text, out var verifier) ? verifier : null;
-
-    private sealed record TunnelRow(string Name, long CreatedAt);
-
-    private sealed record ServiceRow(string Name, string Hostname, string Tunnel, long CreatedAt);
-
-    private sealed record TokenRow(string ClientId, string Name, string? ConnectTunnel, long CreatedAt, long? ExpiresAt, long? RevokedAt);
-
-    private sealed record SecretRow(string ClientId, long Version, byte[] Hash, long? ValidUntil, string? Scram);
-
-    private sealed record WebRow(
-        string Service, long Tls, long IsPublic, string? HostHeader, long Verify, string? Ca, string? ServerName, long IdleSeconds)
-    {
-        public static WebRow From(string service, WebOrigin web) => new(
-            service, web.Tls ? 1 : 0, web.Access == WebAccess.Public ? 1 : 0, web.HostHeader, web.Verify ? 1 : 0, web.Ca, web.ServerName,
-            (long)web.IdleTimeout.TotalSeconds);
-
-        public WebOrigin ToOrigin() => new(
-            Tls != 0, IsPublic != 0 ? WebAccess.Public : WebAccess.ServiceToken, HostHeader, Verify != 0, Ca, ServerName, TimeSpan.FromSeconds(IdleSeconds));
-    }
-
-    private sealed record PoolRow(string Service, string Settings, byte[]? Secret, long UpdatedAt);
 }

@@ -8,7 +8,7 @@ internal static class StateDirectory
     {
         if (!string.IsNullOrEmpty(asked))
         {
-            return asked;
+            return Path.GetFullPath(asked);
         }
 
         // systemd.exec(5): several directories are separated by colons; the first is ours.

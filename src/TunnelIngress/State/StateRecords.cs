@@ -11,6 +11,12 @@ internal sealed record Service(string Name, string Hostname, string Tunnel, Date
 {
     /// <summary>How the ingress speaks HTTP with the target; null when its hostname carries plain bytes.</summary>
     public WebOrigin? Web { get; init; }
+
+    /// <summary>What the administration calls what it speaks.</summary>
+    public string Protocol => Web switch { null => "tcp", { Tls: true } => "https", _ => "http" };
+
+    /// <summary>Who may use it, as the administration calls it.</summary>
+    public string Access => Web is { Access: WebAccess.Public } ? "public" : "service-token";
 }
 
 /// <summary>A service's target as a web server. Immutable.</summary>
@@ -56,12 +62,17 @@ internal sealed record Token(
 /// <param name="Services">The services it accesses.</param>
 internal sealed record TokenScope(string? ConnectTunnel, ImmutableSortedSet<string> Services)
 {
+    /// <summary>Good for nothing.</summary>
+    public static TokenScope Nothing { get; } = new(null, []);
+
     public bool MayConnect(string tunnel) => ConnectTunnel == tunnel;
 
     public bool MayAccess(string service) => Services.Contains(service);
 
     /// <inheritdoc/>
-    public override string ToString() => ConnectTunnel is not null ? $"connect {ConnectTunnel}" : $"access {string.Join(", ", Services)}";
+    public override string ToString() => ConnectTunnel is not null ? $"connect {ConnectTunnel}"
+        : Services.IsEmpty ? "access nothing"
+        : $"access {string.Join(", ", Services)}";
 }
 
 /// <summary>One of a token's secrets, as its SHA-256 hash.</summary>

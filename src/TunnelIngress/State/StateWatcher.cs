@@ -6,6 +6,9 @@ namespace TunnelIngress.State;
 /// </summary>
 internal sealed class StateWatcher(IStateStore store, TimeProvider time, ILogger<StateWatcher> logger)
 {
+    /// <summary>When a change is in force at the latest: two looks, and time to read and to cut.</summary>
+    public static readonly TimeSpan Latency = TimeSpan.FromSeconds(2);
+
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
 
     private volatile StateSnapshot _current = StateSnapshot.Empty;

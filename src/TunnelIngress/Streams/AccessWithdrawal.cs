@@ -9,7 +9,7 @@ using TunnelIngress.Web;
 namespace TunnelIngress.Streams;
 
 /// <summary>
-/// Cuts what is no longer allowed: streams, requests and connectors whose token was revoked or has expired, or whose service or tunnel is gone.
+/// Cuts what is no longer allowed: streams, requests and connectors whose token was revoked, has expired or lost its access, or whose service or tunnel is gone.
 /// Looks at every change of the state, and once a second for expiries. A rotated secret cuts nothing.
 /// </summary>
 internal sealed class AccessWithdrawal(
@@ -72,7 +72,7 @@ internal sealed class AccessWithdrawal(
         var clients = postgres?.EndWithdrawn() ?? 0;
         if (cut > 0 || withdrawn.Length > 0 || clients > 0)
         {
-            logger.AccessWithdrawn(cut, withdrawn.Length, clients, "a token was revoked or expired, or its service or tunnel was removed");
+            logger.AccessWithdrawn(cut, withdrawn.Length, clients, "a token was revoked, has expired or lost its access, or a service or tunnel was removed");
         }
     }
 

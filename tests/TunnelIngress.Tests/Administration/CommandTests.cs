@@ -24,11 +24,122 @@ public sealed class CommandTests : IDisposable
 
         Assert.Matches("vpc +orders-db", (await DoAsync("tunnel", "list")).Output);
         Assert.Matches("orders-db +orders-db.example.com +vpc", (await DoAsync("service", "list")).Output);
-        Assert.Matches("orders-app +access orders-db +active", (await DoAsync("token", "list")).Output);
+        Assert.Matches($"orders-app +access orders-db +active +{DateTimeOffset.UtcNow.Year}-[0-9-]+ [0-9:]+Z +[0-9-]+ [0-9:]+Z +-", (await DoAsync("token", "list")).Output);
 
         await DoAsync("service", "remove", "orders-db");
         await DoAsync("tunnel", "remove", "vpc");
         Assert.Empty((await JsonAsync("tunnel", "list")).EnumerateArray());
+    }
+
+    [Theory]
+    [InlineData("tunnel list")]
+    [InlineData("tunnel remove vpc")]
+    [InlineData("service add db --hostname db.example.com --tunnel vpc")]
+    [InlineData("service set db --access public")]
+    [InlineData("service list")]
+    [InlineData("service remove db")]
+    [InlineData("token create app --connect vpc")]
+    [InlineData("token list")]
+    [InlineData("token grant x --access db")]
+    [InlineData("token withdraw x --access db")]
+    [InlineData("token rotate x")]
+    [InlineData("token revoke x")]
+    [InlineData("token remove x")]
+    [InlineData("pool set db --user app")]
+    [InlineData("pool list")]
+    [InlineData("pool remove db")]
+    public async Task A_mistyped_state_directory_is_not_made(string line)
+    {
+        var mistyped = _directory.Combine("typo");
+        var refused = await Programs.RunAsync([.. line.Split(' '), "--state", mistyped]);
+        Assert.Equal((1, ""), (refused.ExitCode, refused.Output));
+        Assert.Contains($"There is no state in {mistyped}. Give --state, or create it with 'tunnel-ingress tunnel add'.", refused.Error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(mistyped));
+    }
+
+    [Fact]
+    public async Task The_first_tunnel_makes_the_state_and_says_where()
+    {
+        var directory = _directory.Combine("new");
+        var added = await Programs.RunAsync("tunnel", "add", "vpc", "--state", directory);
+        Assert.Equal(0, added.ExitCode);
+        Assert.Contains(directory, added.Output, StringComparison.Ordinal);
+        Assert.Contains("vpc", (await Programs.RunAsync("tunnel", "list", "--state", directory)).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_token_that_is_made_says_where_it_is_recorded_and_when_it_is_good()
+    {
+        await FillAsync();
+        var shown = await DoAsync("token", "create", "app", "--access", "orders-db");
+        var written = await DoAsync("token", "create", "app", "--access", "orders-db", "--output", _directory.Combine("app.token"));
+        Assert.All([shown, written], result =>
+            Assert.Contains($"Recorded in the state in {_directory.Path}; an ingress that runs on it knows it within 2 seconds.", result.Output, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_tokens_access_is_granted_and_withdrawn()
+    {
+        await FillAsync();
+        var id = (await JsonAsync("token", "create", "app", "--access", "orders-db")).GetProperty("clientId").GetString()!;
+        Assert.Contains("access orders-db, users-db", (await DoAsync("token", "grant", id, "--access", "users-db", "orders-db")).Output, StringComparison.Ordinal);
+        Assert.Equal(["orders-db", "users-db"], (await LoadAsync()).Tokens[id].Scope.Services);
+
+        Assert.Contains("access users-db.", (await DoAsync("token", "withdraw", id, "--access", "orders-db")).Output, StringComparison.Ordinal);
+        await DoAsync("token", "withdraw", id, "--access", "users-db");
+        Assert.Matches("app +access nothing +active", (await DoAsync("token", "list")).Output);
+    }
+
+    [Fact]
+    public async Task A_token_is_removed_once_it_is_revoked()
+    {
+        await FillAsync();
+        var id = (await JsonAsync("token", "create", "app", "--access", "orders-db")).GetProperty("clientId").GetString()!;
+        Assert.Contains($"token revoke {id}", (await RefusedAsync(1, "token", "remove", id)).Error, StringComparison.Ordinal);
+        Assert.Contains(id, (await LoadAsync()).Tokens.Keys);
+
+        await DoAsync("token", "revoke", id);
+        await DoAsync("token", "remove", id);
+        Assert.Empty((await JsonAsync("token", "list")).EnumerateArray());
+    }
+
+    [Fact]
+    public async Task A_service_gets_another_hostname_and_keeps_what_it_speaks()
+    {
+        await FillAsync();
+        await DoAsync("service", "set", "orders-db", "--protocol", "http", "--access", "public");
+        Assert.Contains("orders.example.com", (await DoAsync("service", "set", "orders-db", "--hostname", "Orders.Example.com.")).Output, StringComparison.Ordinal);
+        Assert.Equal(Samples.Service("orders-db") with { Hostname = "orders.example.com", Web = WebOrigin.Default with { Access = WebAccess.Public } }, (await LoadAsync()).Services["orders-db"]);
+    }
+
+    [Fact]
+    public async Task A_service_that_is_removed_names_the_tokens_that_lose_it()
+    {
+        await FillAsync();
+        var both = (await JsonAsync("token", "create", "both", "--access", "orders-db", "users-db")).GetProperty("clientId").GetString()!;
+        var other = (await JsonAsync("token", "create", "other", "--access", "users-db")).GetProperty("clientId").GetString()!;
+
+        var removed = (await DoAsync("service", "remove", "orders-db")).Output;
+
+        Assert.Contains($"{both} (both)", removed, StringComparison.Ordinal);
+        Assert.DoesNotContain(other, removed, StringComparison.Ordinal);
+        Assert.Equal(["users-db"], (await LoadAsync()).Tokens[both].Scope.Services);
+    }
+
+    [Fact]
+    public async Task A_pool_and_HTTP_exclude_each_other()
+    {
+        await FillAsync();
+        await DoAsync("service", "set", "users-db", "--protocol", "https");
+        Assert.Contains("service set users-db --protocol tcp", (await RefusedAsync(1, "pool", "set", "users-db", "--user", "app")).Error, StringComparison.Ordinal);
+        Assert.Empty((await LoadAsync()).Pools);
+
+        await DoAsync("pool", "set", "orders-db", "--user", "app");
+        Assert.Contains("pool remove orders-db", (await RefusedAsync(1, "service", "set", "orders-db", "--protocol", "http")).Error, StringComparison.Ordinal);
+        await DoAsync("service", "set", "orders-db", "--hostname", "orders.example.com");
+        await DoAsync("pool", "remove", "orders-db");
+        await DoAsync("service", "set", "orders-db", "--protocol", "http");
+        Assert.NotNull((await LoadAsync()).Services["orders-db"].Web);
     }
 
     [Fact]
@@ -174,11 +285,17 @@ public sealed class CommandTests : IDisposable
     [InlineData("token create app --connect vpc --access orders-db", "--connect")]
     [InlineData("token create app --connect vpc --expires soon", "soon")]
     [InlineData("token create app --connect vpc --expires 0s", "--expires")]
+    [InlineData("token grant x", "--access")]
+    [InlineData("token withdraw x", "--access")]
+    [InlineData("service set db --hostname db.example.com:443", "db.example.com:443")]
     [InlineData("token rotate x --overlap 1y", "1y")]
     [InlineData("token rotate x --overlap 31d", "30d")]
     [InlineData("tunnel list --frob", "--frob")]
-    public async Task A_wrong_command_line_is_a_usage_error_that_quotes_it(string line, string quoted) =>
+    public async Task A_wrong_command_line_is_a_usage_error_that_quotes_it(string line, string quoted)
+    {
+        await FillAsync();
         Assert.Contains(quoted, (await RefusedAsync(2, line.Split(' '))).Error, StringComparison.Ordinal);
+    }
 
     [Theory]
     [InlineData("tunnel add vpc", "'vpc'")]
@@ -194,6 +311,10 @@ public sealed class CommandTests : IDisposable
     [InlineData("token create app --access nothing", "'nothing'")]
     [InlineData("token rotate nobody", "'nobody'")]
     [InlineData("token revoke nobody", "'nobody'")]
+    [InlineData("token remove nobody", "'nobody'")]
+    [InlineData("token grant nobody --access orders-db", "'nobody'")]
+    [InlineData("token withdraw nobody --access orders-db", "'nobody'")]
+    [InlineData("service set orders-db --hostname users-db.example.com", "'users-db.example.com'")]
     public async Task A_refused_change_fails_with_one_line_that_names_the_cause(string line, string named)
     {
         await FillAsync();
@@ -225,8 +346,11 @@ public sealed class CommandTests : IDisposable
     [InlineData("token")]
     [InlineData("token create")]
     [InlineData("token list")]
+    [InlineData("token grant")]
+    [InlineData("token withdraw")]
     [InlineData("token rotate")]
     [InlineData("token revoke")]
+    [InlineData("token remove")]
     public async Task Help_shows_an_example(string command)
     {
         var help = await Programs.RunAsync([.. command.Split(' '), "--help"]);

@@ -43,7 +43,11 @@ public sealed class SqliteStateStoreTests : IDisposable
             () => store.RemoveTunnelAsync("lab", Samples.Now, Cancel),
             () => store.AddTokenAsync(token, Cancel),
             () => store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("x"), null, Samples.Now, TimeSpan.FromHours(1), Cancel),
+            () => store.GrantAccessAsync(token.ClientId, ["users-db"], Samples.Now, Cancel),
+            () => store.WithdrawAccessAsync(token.ClientId, ["users-db"], Cancel),
             () => store.RevokeTokenAsync(token.ClientId, Samples.Now, Cancel),
+            () => store.RemoveTokenAsync(token.ClientId, Samples.Now, Cancel),
+            () => store.SetServiceAsync("orders-db", "orders.example.com", null, Cancel),
             () => store.RemoveServiceAsync("orders-db", Cancel),
         ];
         foreach (var change in changes)
@@ -161,6 +165,45 @@ public sealed class SqliteStateStoreTests : IDisposable
         var read = (await store.LoadAsync(Cancel)).Tokens[token.ClientId];
         Assert.Equal(Samples.Now, read.RevokedAt);
         Assert.False(read.IsUsableAt(Samples.Now));
+    }
+
+    [Fact]
+    public async Task Access_is_granted_to_good_tokens_of_applications_only_and_changes_as_a_whole()
+    {
+        var store = await Samples.OpenFilledAsync(_directory.Path);
+        var (token, _) = Samples.NewToken(Samples.Access("orders-db"), Samples.Now.AddDays(1));
+        var (connector, _) = Samples.NewToken(Samples.Connect("vpc"));
+        await store.AddTokenAsync(token, Cancel);
+        await store.AddTokenAsync(connector, Cancel);
+
+        await RefusedAsync(() => store.GrantAccessAsync(connector.ClientId, ["orders-db"], Samples.Now, Cancel), "vpc");
+        await RefusedAsync(() => store.GrantAccessAsync(token.ClientId, ["users-db", "nothing"], Samples.Now, Cancel), "nothing");
+        await RefusedAsync(() => store.GrantAccessAsync(token.ClientId, ["users-db"], Samples.Now.AddDays(1), Cancel), "expired");
+        await RefusedAsync(() => store.WithdrawAccessAsync(token.ClientId, ["orders-db", "users-db"], Cancel), "users-db");
+        Assert.Equal(["orders-db"], (await store.LoadAsync(Cancel)).Tokens[token.ClientId].Scope.Services);
+
+        await store.RevokeTokenAsync(token.ClientId, Samples.Now, Cancel);
+        await RefusedAsync(() => store.GrantAccessAsync(token.ClientId, ["users-db"], Samples.Now, Cancel), "revoked");
+        await store.WithdrawAccessAsync(token.ClientId, ["orders-db"], Cancel);
+        Assert.Empty((await store.LoadAsync(Cancel)).Tokens[token.ClientId].Scope.Services);
+    }
+
+    [Fact]
+    public async Task A_token_is_removed_when_it_is_dead_and_not_before()
+    {
+        var store = await Samples.OpenFilledAsync(_directory.Path);
+        var (expiring, _) = Samples.NewToken(Samples.Access("orders-db"), Samples.Now.AddDays(1));
+        var (revoked, _) = Samples.NewToken(Samples.Connect("vpc"));
+        await store.AddTokenAsync(expiring, Cancel);
+        await store.AddTokenAsync(revoked, Cancel);
+        await RefusedAsync(() => store.RemoveTokenAsync(expiring.ClientId, Samples.Now, Cancel), "token revoke");
+        await RefusedAsync(() => store.RemoveTokenAsync(revoked.ClientId, Samples.Now, Cancel), "token revoke");
+
+        await store.RemoveTokenAsync(expiring.ClientId, Samples.Now.AddDays(1), Cancel);
+        await store.RevokeTokenAsync(revoked.ClientId, Samples.Now, Cancel);
+        await store.RemoveTokenAsync(revoked.ClientId, Samples.Now, Cancel);
+
+        Assert.Empty((await store.LoadAsync(Cancel)).Tokens);
     }
 
     [Fact]

@@ -140,6 +140,8 @@ public sealed class StateWatcherTests : IDisposable
 
         public Task InitializeAsync(CancellationToken cancellationToken) => store.InitializeAsync(cancellationToken);
 
+        public Task OpenAsync(CancellationToken cancellationToken) => store.OpenAsync(cancellationToken);
+
         public async Task<long> GetRevisionAsync(CancellationToken cancellationToken)
         {
             var failure = Failure;
@@ -155,7 +157,8 @@ public sealed class StateWatcherTests : IDisposable
 
         public Task AddServiceAsync(Service service, CancellationToken cancellationToken) => store.AddServiceAsync(service, cancellationToken);
 
-        public Task SetWebAsync(string service, WebOrigin? web, CancellationToken cancellationToken) => store.SetWebAsync(service, web, cancellationToken);
+        public Task SetServiceAsync(string name, string hostname, WebOrigin? web, CancellationToken cancellationToken) =>
+            store.SetServiceAsync(name, hostname, web, cancellationToken);
 
         public Task RemoveServiceAsync(string name, CancellationToken cancellationToken) => store.RemoveServiceAsync(name, cancellationToken);
 
@@ -171,5 +174,14 @@ public sealed class StateWatcherTests : IDisposable
 
         public Task RevokeTokenAsync(string clientId, DateTimeOffset at, CancellationToken cancellationToken) =>
             store.RevokeTokenAsync(clientId, at, cancellationToken);
+
+        public Task RemoveTokenAsync(string clientId, DateTimeOffset now, CancellationToken cancellationToken) =>
+            store.RemoveTokenAsync(clientId, now, cancellationToken);
+
+        public Task GrantAccessAsync(string clientId, IReadOnlyCollection<string> services, DateTimeOffset now, CancellationToken cancellationToken) =>
+            store.GrantAccessAsync(clientId, services, now, cancellationToken);
+
+        public Task WithdrawAccessAsync(string clientId, IReadOnlyCollection<string> services, CancellationToken cancellationToken) =>
+            store.WithdrawAccessAsync(clientId, services, cancellationToken);
     }
 }

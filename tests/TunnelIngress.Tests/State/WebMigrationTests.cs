@@ -36,13 +36,13 @@ public sealed class WebMigrationTests : IDisposable
         var web = new WebOrigin(true, WebAccess.Public, "a.internal", false, "pem", "b.internal", TimeSpan.FromSeconds(90));
         var before = (await store.LoadAsync(Cancel)).Revision;
 
-        await store.SetWebAsync("orders-db", web, Cancel);
+        await store.SetServiceAsync("orders-db", "orders-db.example.com", web, Cancel);
 
         var state = await store.LoadAsync(Cancel);
         Assert.Equal((web, before + 1), (state.Services["orders-db"].Web, state.Revision));
         await store.RemoveServiceAsync("orders-db", Cancel);
         await store.AddServiceAsync(Samples.Service("orders-db"), Cancel);
         Assert.Null((await store.LoadAsync(Cancel)).Services["orders-db"].Web);
-        await Assert.ThrowsAsync<StateException>(() => store.SetWebAsync("nothing", web, Cancel));
+        await Assert.ThrowsAsync<StateException>(() => store.SetServiceAsync("nothing", "nothing.example.com", web, Cancel));
     }
 }

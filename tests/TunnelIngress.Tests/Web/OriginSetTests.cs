@@ -29,7 +29,7 @@ public sealed class OriginSetTests : IDisposable
     public async Task Origin_is_always_that_of_the_state_in_force()
     {
         var store = await Samples.OpenFilledAsync(_directory.Path);
-        await store.SetWebAsync(Name, WebOrigin.Default, Cancel);
+        await store.SetServiceAsync(Name, "orders-db.example.com", WebOrigin.Default, Cancel);
         var state = new StateWatcher(store, _time, NullLogger<StateWatcher>.Instance);
         await state.StartAsync(Cancel);
 
@@ -47,7 +47,7 @@ public sealed class OriginSetTests : IDisposable
         Assert.Same(before, origins.For(Name));
 
         var web = WebOrigin.Default with { HostHeader = "orders.internal" };
-        await store.SetWebAsync(Name, web, Cancel);
+        await store.SetServiceAsync(Name, "orders-db.example.com", web, Cancel);
         await UntilChangedAsync(changed.Reader);
 
         var after = origins.For(Name);
