@@ -37,6 +37,55 @@ public sealed class AccessTests(ClusterFixture fixture) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Token_that_is_removed_right_after_its_revocation_is_cut_as_well()
+    {
+        await using var client = await DatabaseClient.ConnectAsync(await ForwardAsync());
+        var id = await IdOfAsync(_cluster.ApplicationToken);
+
+        await _cluster.AdminAsync("token", "revoke", id);
+        await _cluster.AdminAsync("token", "remove", id);
+
+        await Assert.ThrowsAnyAsync<NpgsqlException>(() => DatabaseClient.QueryForEverAsync(client).WaitAsync(Patience, Cancelled));
+        await AdministeredAsync(id, "removed");
+    }
+
+    [Fact]
+    public async Task Access_is_granted_while_the_ingress_runs_and_its_withdrawal_cuts_that_services_streams_only()
+    {
+        var id = await IdOfAsync(_cluster.ApplicationToken);
+        await _cluster.AddServiceAsync("other", $"unix://{fixture.Postgres.SocketPath}");
+        await _cluster.StartConnectorAsync();
+        await _cluster.AdminAsync("token", "grant", id, "--access", "other");
+        await AdministeredAsync(id, "access granted: other");
+        var other = (await _cluster.StartForwarderAsync("other")).Addresses[0];
+        await using var kept = await DatabaseClient.ConnectAsync(await ForwardAsync());
+        await using var withdrawn = await DatabaseClient.ConnectAsync(other);
+
+        await _cluster.AdminAsync("token", "withdraw", id, "--access", "other");
+
+        await Assert.ThrowsAnyAsync<NpgsqlException>(() => DatabaseClient.QueryForEverAsync(withdrawn).WaitAsync(Patience, Cancelled));
+        var told = await AdministeredAsync(id, "access withdrawn: other");
+        var cut = await _cluster.Ingress.WaitForAsync("AccessWithdrawn");
+        Assert.InRange(TimeOf(cut) - TimeOf(told), TimeSpan.Zero, TimeSpan.FromSeconds(2));
+        Assert.Equal("28000", (await Assert.ThrowsAsync<PostgresException>(() => DatabaseClient.ConnectAsync(other))).SqlState);
+        await DatabaseClient.AssertAnswersAsync(kept);
+    }
+
+    [Fact]
+    public async Task Service_with_another_hostname_is_found_there_only_and_its_streams_go_on()
+    {
+        var before = await ForwardAsync();
+        await using var client = await DatabaseClient.ConnectAsync(before);
+
+        await _cluster.AdminAsync("service", "set", "db", "--hostname", TunnelCluster.HostnameOf("renamed"));
+        await AdministeredAsync("db", $"hostname {TunnelCluster.HostnameOf("renamed")} instead of {TunnelCluster.HostnameOf("db")}");
+
+        await DatabaseClient.AssertWorksAsync((await _cluster.StartForwarderAsync("renamed")).Addresses[0]);
+        await Assert.ThrowsAsync<PostgresException>(() => DatabaseClient.ConnectAsync(before));
+        await DatabaseClient.AssertAnswersAsync(client);
+    }
+
+    [Fact]
     public async Task Revoked_connector_is_cut_with_its_streams()
     {
         var address = await ForwardAsync();
@@ -118,6 +167,11 @@ public sealed class AccessTests(ClusterFixture fixture) : IAsyncLifetime
 
     private async Task<string> ForwardAsync(string? token = null) =>
         (await _cluster.StartForwarderAsync("db", token ?? _cluster.ApplicationToken, environment: null)).Addresses[0];
+
+    private Task<LogEvent> AdministeredAsync(string name, string what) =>
+        _cluster.Ingress.WaitForAsync("Administered", seen => seen["Name"] == name && seen["What"] == what);
+
+    private static DateTimeOffset TimeOf(LogEvent seen) => seen.Properties.GetProperty("@t").GetDateTimeOffset();
 
     private static async Task<string> IdOfAsync(string file)
     {

@@ -9,6 +9,9 @@ internal sealed class StateWatcher(IStateStore store, TimeProvider time, ILogger
     /// <summary>When a change is in force at the latest: two looks, and time to read and to cut.</summary>
     public static readonly TimeSpan Latency = TimeSpan.FromSeconds(2);
 
+    /// <summary>A state that was restored is not told line by line.</summary>
+    private const int MaxChangesTold = 100;
+
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
 
     private volatile StateSnapshot _current = StateSnapshot.Empty;
@@ -50,8 +53,10 @@ internal sealed class StateWatcher(IStateStore store, TimeProvider time, ILogger
         {
             if (await store.GetRevisionAsync(cancellationToken) != _current.Revision)
             {
+                var before = _current;
                 _current = await store.LoadAsync(cancellationToken);
                 logger.StateChanged(_current.Revision, _current.Tunnels.Count, _current.Services.Count, _current.Tokens.Count);
+                Tell(StateChanges.Between(before, _current));
                 Announce();
             }
 
@@ -69,6 +74,19 @@ internal sealed class StateWatcher(IStateStore store, TimeProvider time, ILogger
                 _failing = true;
                 logger.StateUnreadable(exception.Message);
             }
+        }
+    }
+
+    private void Tell(IReadOnlyList<StateChange> changes)
+    {
+        foreach (var change in changes.Take(MaxChangesTold))
+        {
+            logger.Administered(change.Kind, change.Name, change.What);
+        }
+
+        if (changes.Count > MaxChangesTold)
+        {
+            logger.AdministeredMore(changes.Count - MaxChangesTold);
         }
     }
 

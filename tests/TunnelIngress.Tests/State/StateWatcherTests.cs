@@ -79,6 +79,73 @@ public sealed class StateWatcherTests : IDisposable
     }
 
     [Fact]
+    public async Task What_was_changed_is_told_with_its_name_and_without_its_secrets()
+    {
+        var store = new FailingStore(await Samples.OpenFilledAsync(_directory.Path));
+        var (token, held) = Samples.NewToken(Samples.Access("orders-db"));
+        await store.AddTokenAsync(token, Cancel);
+        var time = new FakeTimeProvider();
+        var watcher = new StateWatcher(store, time, _log);
+        await watcher.StartAsync(Cancel);
+        await using var watching = new Watching(watcher).Start();
+        var id = token.ClientId;
+        (Func<Task> Change, string[] Told)[] changes =
+        [
+            (() => store.AddTunnelAsync(new TunnelIngress.State.Tunnel("lab", Samples.Now), Cancel), ["tunnel lab added"]),
+            (() => store.AddServiceAsync(Samples.Service("wiki") with { Tunnel = "lab" }, Cancel), ["service wiki added: wiki.example.com, tunnel lab, tcp"]),
+            (() => store.SetServiceAsync("wiki", "w.example.com", WebOrigin.Default, Cancel),
+                ["service wiki hostname w.example.com instead of wiki.example.com", "service wiki http for service-token instead of tcp"]),
+            (() => store.SetServiceAsync("wiki", "w.example.com", WebOrigin.Default with { HostHeader = "x" }, Cancel), ["service wiki other settings of HTTP"]),
+            (() => store.GrantAccessAsync(id, ["wiki"], Samples.Now, Cancel), [$"token {id} access granted: wiki"]),
+            (() => store.WithdrawAccessAsync(id, ["orders-db"], Cancel), [$"token {id} access withdrawn: orders-db"]),
+            (() => store.RemoveServiceAsync("wiki", Cancel), ["service wiki removed", $"token {id} access withdrawn: wiki"]),
+            (() => store.RotateTokenAsync(id, token.Secrets[0].Hash, null, Samples.Now, TimeSpan.Zero, Cancel), [$"token {id} rotated"]),
+            (() => store.RevokeTokenAsync(id, Samples.Now, Cancel), [$"token {id} revoked"]),
+            (() => store.RemoveTokenAsync(id, Samples.Now, Cancel), [$"token {id} removed"]),
+            (() => store.AddTokenAsync(token, Cancel), [$"token {id} added as a-token: access orders-db, does not expire"]),
+            (() => store.SetPoolAsync(new ServicePool("users-db", ImmutableSortedDictionary<string, string>.Empty.Add("User", "root"), [1], Samples.Now), Cancel), ["pool users-db set"]),
+            (() => store.RemovePoolAsync("users-db", Cancel), ["pool users-db removed"]),
+            (() => store.RemoveTunnelAsync("lab", Samples.Now, Cancel), ["tunnel lab removed"]),
+        ];
+
+        foreach (var (change, told) in changes)
+        {
+            var before = _log.Count("Administered");
+            await change();
+            await store.PollAsync(time);
+            foreach (var _ in told)
+            {
+                await _log.WaitForAsync("Administered");
+            }
+
+            var lines = _log.Entries.Where(static entry => entry.Event == "Administered").Skip(before).Select(static entry => entry.Message);
+            Assert.Equal(told.Select(static text => $"Administration: {text}"), lines);
+        }
+
+        Assert.DoesNotContain(_log.Entries, entry => entry.Message.Contains(held.ClientSecret, StringComparison.Ordinal) || entry.Message.Contains("root", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Very_many_changes_at_once_are_told_in_part_and_counted()
+    {
+        var store = new FailingStore(await Samples.OpenFilledAsync(_directory.Path));
+        var time = new FakeTimeProvider();
+        var watcher = new StateWatcher(store, time, _log);
+        await watcher.StartAsync(Cancel);
+        await using var watching = new Watching(watcher).Start();
+        for (var i = 0; i < 103; i++)
+        {
+            await store.AddTunnelAsync(new TunnelIngress.State.Tunnel($"t-{i}", Samples.Now), Cancel);
+        }
+
+        await store.PollAsync(time);
+        await _log.WaitForAsync("AdministeredMore");
+
+        Assert.Equal(100, _log.Count("Administered"));
+        Assert.Contains(_log.Entries, static entry => entry.Message == "Administration: 3 more changes in this revision");
+    }
+
+    [Fact]
     public async Task A_handler_that_fails_stops_neither_the_others_nor_the_next_change()
     {
         var store = new FailingStore(await Samples.OpenFilledAsync(_directory.Path));
