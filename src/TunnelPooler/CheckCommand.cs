@@ -3,6 +3,7 @@ using System.Globalization;
 using Microsoft.Extensions.Configuration;
 using Shared.Hosting.CommandLine;
 using Shared.Hosting.Configuration;
+using Shared.Hosting.Logging;
 using Shared.Pooling.Postgres;
 using TunnelPooler.Pooling;
 
@@ -51,6 +52,9 @@ internal static class CheckCommand
     private static string Describe(OriginReport report) => report.IsReachable
         ? string.Create(
             CultureInfo.InvariantCulture,
-            $"ok     {report.Pool}: PostgreSQL {report.ServerVersion}, {(report.IsEncrypted ? "encrypted" : "not encrypted")} to the database, login {report.Login.TotalMilliseconds:0.0} ms, query {report.Query.TotalMilliseconds:0.0} ms")
-        : $"FAILED {report.Pool} at {report.Hop}: {report.Failure}{(report.Hint is null ? "" : $"\n       {report.Hint}")}";
+            $"ok     {report.Pool}: PostgreSQL {Visible(report.ServerVersion)}, {(report.IsEncrypted ? "encrypted" : "not encrypted")} to the database, login {report.Login.TotalMilliseconds:0.0} ms, query {report.Query.TotalMilliseconds:0.0} ms")
+        : $"FAILED {report.Pool} at {report.Hop}: {Visible(report.Failure)}{(report.Hint is null ? "" : $"\n       {Visible(report.Hint)}")}";
+
+    // Whoever answers in the database's place writes these.
+    private static string Visible(string? text) => VisibleText.Of(text ?? "");
 }

@@ -1,3 +1,6 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
 using Tunnel.Testing;
 
 namespace Tunnel.EndToEnd.Tests;
@@ -53,6 +56,24 @@ public sealed class PoolerCheckTests(PoolerCheckTests.Ways ways) : IClassFixture
     [Fact]
     public async Task Database_name_is_unknown() =>
         Expect(await CheckAsync("db", new() { ["Database"] = "nowhere" }), "database", "has no database \"nowhere\"", "Check the pool's Database.");
+
+    [Fact]
+    public async Task What_answers_in_the_databases_place_neither_commands_the_terminal_nor_writes_lines()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var checking = PoolerFile.CheckAsync(
+            ways.Cluster.Directory, new() { ["Origin"] = $"tcp://{listener.LocalEndpoint}", ["User"] = "orders", ["Database"] = "orders", ["Tls"] = "disable" });
+        using var client = await listener.AcceptTcpClientAsync(TestContext.Current.CancellationToken);
+        var stream = client.GetStream();
+        await stream.ReadAtLeastAsync(new byte[1024], 8, cancellationToken: TestContext.Current.CancellationToken);
+        var fields = Encoding.UTF8.GetBytes("SFATAL\0C57P03\0Mgo away\nok     tried: \e[2J\0Htry \u202elater\0\0");
+        await stream.WriteAsync((byte[])[(byte)'E', 0, 0, 0, (byte)(fields.Length + 4), .. fields], TestContext.Current.CancellationToken);
+
+        var result = await checking;
+
+        Assert.Equal("FAILED tried at origin: the database refuses the connection: go away\\nok     tried: \\u001b[2J\n       try \\u202elater\n", result.Output);
+    }
 
     private static void Expect(CommandResult result, string hop, string what, string todo)
     {

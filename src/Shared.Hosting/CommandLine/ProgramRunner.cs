@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Shared.Hosting.Configuration;
+using Shared.Hosting.Logging;
 
 namespace Shared.Hosting.CommandLine;
 
@@ -39,7 +40,8 @@ public static class ProgramRunner
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            await Console.Error.WriteLineAsync($"{root.Name}: {exception.Message}");
+            // Whatever could not be reached may have written it.
+            await Console.Error.WriteLineAsync($"{root.Name}: {VisibleText.Of(exception.Message)}");
             return ExitCodes.Failure;
         }
     }

@@ -1,19 +1,14 @@
-using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Serilog;
 using Serilog.Events;
 using Serilog.Extensions.Logging;
 using Serilog.Formatting;
-using Serilog.Formatting.Compact;
-using Serilog.Formatting.Display;
 
 namespace Shared.Hosting.Logging;
 
 /// <summary>Makes a program's logger factory: Serilog as the sink, <see cref="ILogger{T}"/> everywhere else.</summary>
 public static class ProgramLog
 {
-    private const string TextTemplate = "{Timestamp:HH:mm:ss.fff} {Level:u3} {Message:l}{NewLine}{Exception}";
-
     /// <summary>Creates the factory; dispose it to flush. Lines go to standard error, so that standard output stays the command's own.</summary>
     public static ILoggerFactory Create(LogOptions options)
     {
@@ -26,12 +21,15 @@ public static class ProgramLog
             .MinimumLevel.Override("Yarp", Louder(options.Level, LogEventLevel.Error));
         configuration = (options.Format, Console.IsErrorRedirected) switch
         {
-            (LogFormat.Json, _) => configuration.WriteTo.Sink(Gathering(new CompactJsonFormatter())),
-            (_, true) => configuration.WriteTo.Sink(Gathering(new MessageTemplateTextFormatter(TextTemplate, CultureInfo.InvariantCulture))),
-            _ => configuration.WriteTo.Console(outputTemplate: TextTemplate, formatProvider: CultureInfo.InvariantCulture, standardErrorFromLevel: LogEventLevel.Verbose),
+            (LogFormat.Json, _) => configuration.WriteTo.Sink(Gathering(new JsonLines())),
+            (_, true) => configuration.WriteTo.Sink(Gathering(new TextLines(isColored: false))),
+            _ => configuration.WriteTo.Console(new TextLines(isColored: !IsColorUnwanted), standardErrorFromLevel: LogEventLevel.Verbose),
         };
         return new SerilogLoggerFactory(configuration.CreateLogger(), dispose: true);
     }
+
+    // https://no-color.org
+    private static bool IsColorUnwanted => Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 };
 
     private static GatheringSink Gathering(ITextFormatter formatter) => new(formatter, Console.OpenStandardError());
 

@@ -107,7 +107,7 @@ internal sealed class ControlSession(
             await control.SendAsync(new Register(TunnelProtocol.Version, connectorId, ServiceNames()), limit.Token);
             return await control.ReceiveAsync(limit.Token) switch
             {
-                Registered registered => registered,
+                Registered registered => registered with { Tunnel = ProtocolCodec.OneLine(registered.Tunnel) },
                 RegistrationRefused refused => throw new DialException(
                     Hop.Ingress, ProtocolCodec.OneLine(refused.Code), ProtocolCodec.OneLine(refused.Message)),
                 null => throw new DialException(Hop.Ingress, "closed", "The ingress closed the control channel during registration."),
