@@ -29,7 +29,7 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
     private readonly Lock _gate = new();
     private readonly Queue<ParkedChannel> _parked = new();
     private readonly List<Multiplexer> _carriers = [];
-    private readonly Queue<TaskCompletionSource<IServiceChannel>> _waiting = new();
+    private readonly LinkedList<TaskCompletionSource<IServiceChannel>> _waiting = new();
     private readonly Signal _demand = new();
     private volatile FrozenSet<string> _services = FrozenSet<string>.Empty;
     private volatile SessionState _state = SessionState.Active;
@@ -87,6 +87,18 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
         }
     }
 
+    /// <summary>How many wait for a channel now.</summary>
+    public int Waiting
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _waiting.Count;
+            }
+        }
+    }
+
     public void Announce(IEnumerable<string> services) => _services = services.ToFrozenSet(StringComparer.Ordinal);
 
     /// <summary>Counts a stream from before its opening; dispose when it has ended or could not be opened.</summary>
@@ -107,12 +119,11 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
                 return false;
             }
 
-            while (_waiting.TryDequeue(out var waiter))
+            if (_waiting.First is { } longest)
             {
-                if (waiter.TrySetResult(channel))
-                {
-                    return true;
-                }
+                _waiting.RemoveFirst();
+                longest.Value.SetResult(channel);
+                return true;
             }
 
             _parked.Enqueue(channel);
@@ -132,11 +143,12 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
             }
 
             _carriers.Add(carrier);
-            while (_waiting.TryDequeue(out var waiter))
+            foreach (var waiter in _waiting)
             {
-                waiter.TrySetResult(new CarrierChannel(carrier));
+                waiter.SetResult(new CarrierChannel(carrier));
             }
 
+            _waiting.Clear();
             return true;
         }
     }
@@ -179,7 +191,7 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public async ValueTask<IServiceChannel> TakeAsync(CancellationToken cancellationToken)
     {
-        TaskCompletionSource<IServiceChannel> waiter;
+        LinkedListNode<TaskCompletionSource<IServiceChannel>> waiter;
         lock (_gate)
         {
             if (_state != SessionState.Active)
@@ -197,13 +209,12 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
                 return parked;
             }
 
-            waiter = new TaskCompletionSource<IServiceChannel>(TaskCreationOptions.RunContinuationsAsynchronously);
-            _waiting.Enqueue(waiter);
+            waiter = _waiting.AddLast(new TaskCompletionSource<IServiceChannel>(TaskCreationOptions.RunContinuationsAsynchronously));
         }
 
         _demand.Set();
-        await using var registration = cancellationToken.Register(() => waiter.TrySetCanceled(cancellationToken));
-        return await waiter.Task;
+        await using var registration = cancellationToken.Register(() => GiveUp(waiter, cancellationToken));
+        return await waiter.Value.Task;
     }
 
     /// <summary>Waits until somebody waits for a channel.</summary>
@@ -211,10 +222,7 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
     public async Task<int> WaitForDemandAsync(CancellationToken cancellationToken)
     {
         await _demand.WaitAsync(cancellationToken);
-        lock (_gate)
-        {
-            return _waiting.Count(static waiter => !waiter.Task.IsCompleted);
-        }
+        return Waiting;
     }
 
     /// <summary>Out of rotation: parked channels and idle carriers are closed, waiters go elsewhere, running streams go on.</summary>
@@ -260,8 +268,24 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
 
         foreach (var waiter in waiting)
         {
-            waiter.TrySetException(Offline());
+            waiter.SetException(Offline());
         }
+    }
+
+    // Whoever takes a waiter off the list is the one who answers it.
+    private void GiveUp(LinkedListNode<TaskCompletionSource<IServiceChannel>> waiter, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            if (waiter.List is null)
+            {
+                return;
+            }
+
+            _waiting.Remove(waiter);
+        }
+
+        waiter.Value.SetCanceled(cancellationToken);
     }
 
     private static DialException Offline() => new(Hop.Connector, "offline", "The connector went away.");
