@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net.WebSockets;
 using System.Text;
 using System.Text.Json;
@@ -108,10 +109,40 @@ public sealed class ControlChannelTests(ClusterFixture fixture) : IAsyncLifetime
         Assert.Equal(403, exception.Status);
     }
 
-    private async Task<WebSocket> RegisterAsync()
+    [Fact]
+    public async Task Connectors_of_one_tunnel_leave_room_for_those_of_others()
     {
-        var control = await DialAsync(TunnelProtocol.ControlPath);
-        await SendAsync(control, """{"type":"register","version":1,"connector":"misbehaving","services":[]}""");
+        const int Most = 64;
+        var token = Path.Combine(fixture.Cluster.Directory, "crowded.token");
+        await fixture.Cluster.AdminAsync("tunnel", "add", "crowded");
+        await fixture.Cluster.AdminAsync("token", "create", "crowded", "--connect", "crowded", "--output", token);
+        var tunnels = (await fixture.Cluster.AdminAsync("tunnel", "list")).GetArrayLength();
+        await fixture.Cluster.Ingress.WaitForAsync("StateChanged", seen => int.Parse(seen["Tunnels"], CultureInfo.InvariantCulture) >= tunnels);
+        await Task.Delay(TimeSpan.FromSeconds(1), Cancelled);
+        using var dialer = Dialer(token);
+        var crowd = new List<WebSocket>();
+        for (var i = 0; i < Most; i++)
+        {
+            crowd.Add(await RegisterAsync(dialer));
+        }
+
+        using var late = await DialAsync(TunnelProtocol.ControlPath, dialer: dialer);
+        await SendAsync(late, Registration());
+        var refusal = (await ReceiveAsync(late))!.RootElement;
+
+        Assert.Equal(("refused", "limited"), (refusal.GetProperty("type").GetString(), refusal.GetProperty("code").GetString()));
+        Assert.Contains("Limits:MaxConnectorsPerTunnel", refusal.GetProperty("message").GetString(), StringComparison.Ordinal);
+        using var other = await RegisterAsync();
+        crowd.ForEach(static control => control.Dispose());
+    }
+
+    private static string Registration(params string[] services) =>
+        JsonSerializer.Serialize(new { type = "register", version = 1, connector = "misbehaving", services });
+
+    private async Task<WebSocket> RegisterAsync(WebSocketDialer? dialer = null)
+    {
+        var control = await DialAsync(TunnelProtocol.ControlPath, dialer: dialer);
+        await SendAsync(control, Registration());
         Assert.Equal("registered", (await ReceiveAsync(control))!.RootElement.GetProperty("type").GetString());
         return control;
     }
@@ -135,11 +166,20 @@ public sealed class ControlChannelTests(ClusterFixture fixture) : IAsyncLifetime
     /// <summary>The next message, or null when the channel has ended.</summary>
     private static async Task<JsonDocument?> ReceiveAsync(WebSocket webSocket)
     {
-        var buffer = new byte[64 * 1024];
+        var buffer = new byte[TunnelProtocol.MaxControlMessage];
         try
         {
-            var received = await webSocket.ReceiveAsync(buffer, Cancelled).WaitAsync(Patience, Cancelled);
-            return received.MessageType == WebSocketMessageType.Close ? null : JsonDocument.Parse(buffer.AsMemory(0, received.Count));
+            for (var count = 0; ;)
+            {
+                var received = await webSocket.ReceiveAsync(buffer.AsMemory(count), Cancelled).AsTask().WaitAsync(Patience, Cancelled);
+                count += received.Count;
+                if (received.EndOfMessage)
+                {
+                    return received.MessageType == WebSocketMessageType.Close ? null : JsonDocument.Parse(buffer.AsMemory(0, count));
+                }
+
+                Assert.True(count < buffer.Length, "a message over the limit");
+            }
         }
         catch (WebSocketException)
         {

@@ -99,6 +99,9 @@ internal sealed class LimitOptions
     /// <summary>The most connectors at once.</summary>
     public int MaxConnectors { get; set; } = 5_000;
 
+    /// <summary>The most connectors at once of one tunnel.</summary>
+    public int MaxConnectorsPerTunnel { get; set; } = 64;
+
     /// <summary>How long a new stream may wait for connector and target, in seconds.</summary>
     public int OpenTimeoutSeconds { get; set; } = 15;
 }

@@ -1,11 +1,13 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
+using TunnelIngress.Configuration;
 
 namespace TunnelIngress.Connectors;
 
 /// <summary>The connector sessions of this ingress, by tunnel and by id. All members may be called concurrently.</summary>
-internal sealed class ConnectorRegistry
+internal sealed class ConnectorRegistry(LimitOptions limits)
 {
+    private readonly Lock _changing = new();
     private readonly ConcurrentDictionary<string, ConnectorSession> _byId = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, ImmutableArray<ConnectorSession>> _byTunnel = new(StringComparer.Ordinal);
 
@@ -17,16 +19,36 @@ internal sealed class ConnectorRegistry
 
     public IEnumerable<ConnectorSession> All => _byId.Values;
 
-    public void Add(ConnectorSession session)
+    /// <summary>Adds a session, unless there are too many in all or of its tunnel: one tunnel's connectors must leave room for those of the others.</summary>
+    /// <returns>Null when it was added, otherwise what stands against it.</returns>
+    public string? Add(ConnectorSession session)
     {
-        _byId[session.Id] = session;
-        _byTunnel.AddOrUpdate(session.Tunnel, [session], (_, sessions) => sessions.Add(session));
+        lock (_changing)
+        {
+            if (_byId.Count >= limits.MaxConnectors)
+            {
+                return $"The ingress has its limit of {limits.MaxConnectors} connectors (Limits:MaxConnectors).";
+            }
+
+            var sessions = _byTunnel.GetValueOrDefault(session.Tunnel, []);
+            if (sessions.Length >= limits.MaxConnectorsPerTunnel)
+            {
+                return $"Tunnel {session.Tunnel} has its limit of {limits.MaxConnectorsPerTunnel} connectors. Stop some of them, or raise the ingress's Limits:MaxConnectorsPerTunnel.";
+            }
+
+            _byId[session.Id] = session;
+            _byTunnel[session.Tunnel] = sessions.Add(session);
+            return null;
+        }
     }
 
     public void Remove(ConnectorSession session)
     {
-        _byId.TryRemove(session.Id, out _);
-        _byTunnel.AddOrUpdate(session.Tunnel, [], (_, sessions) => sessions.Remove(session));
+        lock (_changing)
+        {
+            _byId.TryRemove(session.Id, out _);
+            _byTunnel[session.Tunnel] = _byTunnel.GetValueOrDefault(session.Tunnel, []).Remove(session);
+        }
     }
 
     /// <summary>The connector will end: it leaves the rotation, and whoever keeps streams open for later is told.</summary>

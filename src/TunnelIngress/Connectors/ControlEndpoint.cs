@@ -4,7 +4,6 @@ using Shared.Streams.Protocol;
 using Shared.Streams.Relaying;
 using Shared.Streams.WebSockets;
 using TunnelIngress.Applications;
-using TunnelIngress.Configuration;
 using TunnelIngress.State;
 using TunnelIngress.Streams;
 
@@ -16,7 +15,7 @@ namespace TunnelIngress.Connectors;
 /// </summary>
 internal sealed class ControlEndpoint(
     AccessCheck access, StateWatcher state, ConnectorRegistry registry, StreamSet<StreamInfo> streams, StreamGate gate,
-    IngressSettings settings, TimeProvider time, ILogger<ControlEndpoint> logger)
+    TimeProvider time, ILogger<ControlEndpoint> logger)
 {
     /// <summary>Handles one upgrade request to <see cref="TunnelProtocol.ControlPath"/>.</summary>
     public async Task HandleAsync(HttpContext context)
@@ -110,7 +109,11 @@ internal sealed class ControlEndpoint(
         Check(register);
         var session = new ConnectorSession(StreamIds.NewSession(), tunnel, ProtocolCodec.OneLine(register.Connector), tokenId, from, time.GetUtcNow(), control);
         session.Announce(register.Services);
-        registry.Add(session);
+        if (registry.Add(session) is { } fault)
+        {
+            throw new RegistrationException("limited", fault);
+        }
+
         try
         {
             await control.SendAsync(new Registered(session.Id, tunnel), aborted);
@@ -126,7 +129,7 @@ internal sealed class ControlEndpoint(
         return session;
     }
 
-    private void Check(Register register)
+    private static void Check(Register register)
     {
         if (register.Version != TunnelProtocol.Version)
         {
@@ -139,11 +142,6 @@ internal sealed class ControlEndpoint(
         if (register.Connector.Length is 0 or > 128)
         {
             throw new RegistrationException("protocol-error", "The connector's id must have 1 to 128 characters.");
-        }
-
-        if (registry.Count >= settings.Limits.MaxConnectors)
-        {
-            throw new RegistrationException("limited", $"The ingress has its limit of {settings.Limits.MaxConnectors} connectors.");
         }
     }
 

@@ -37,7 +37,7 @@ public sealed class OriginSetTests : IDisposable
         Origin? first = null;
         OriginSet? origins = null;
         state.Changed += () => first = state.Current.Services.ContainsKey(Name) ? origins!.For(Name) : null;
-        using var metrics = new IngressMetrics(new StreamSet<StreamInfo>(), new StreamSet<RequestInfo>(), new ConnectorRegistry(), state);
+        using var metrics = new IngressMetrics(new StreamSet<StreamInfo>(), new StreamSet<RequestInfo>(), new ConnectorRegistry(new LimitOptions()), state);
         using var set = origins = NewSet(state, metrics);
         var changed = System.Threading.Channels.Channel.CreateUnbounded<bool>();
         state.Changed += () => changed.Writer.TryWrite(true);
@@ -68,7 +68,7 @@ public sealed class OriginSetTests : IDisposable
     {
         var state = new StateWatcher(await Samples.OpenFilledAsync(_directory.Path), _time, NullLogger<StateWatcher>.Instance);
         await state.StartAsync(Cancel);
-        using var metrics = new IngressMetrics(new StreamSet<StreamInfo>(), new StreamSet<RequestInfo>(), new ConnectorRegistry(), state);
+        using var metrics = new IngressMetrics(new StreamSet<StreamInfo>(), new StreamSet<RequestInfo>(), new ConnectorRegistry(new LimitOptions()), state);
         using var origins = NewSet(state, metrics);
 
         Assert.Equal(Hop.Ingress, Assert.Throws<DialException>(() => origins.For(Name)).Hop);
@@ -90,7 +90,7 @@ public sealed class OriginSetTests : IDisposable
 
     private OriginSet NewSet(StateWatcher state, IngressMetrics metrics)
     {
-        var registry = new ConnectorRegistry();
+        var registry = new ConnectorRegistry(new LimitOptions());
         var settings = IngressSettings.From(new IngressOptions { Listen = ["127.0.0.1:0"], DevCertificate = true });
         var streams = new StreamService(
             new StreamBroker(registry, _time), new StreamGate(settings.Limits), new StreamSet<StreamInfo>(), settings, metrics, _time, NullLogger<StreamService>.Instance);
