@@ -36,8 +36,8 @@ internal static partial class IngressLog
     [LoggerMessage(1512, LogLevel.Information, "Connector {Connector} drains: tunnel {Tunnel}, {Streams} streams left", EventName = "ConnectorDraining")]
     public static partial void ConnectorDraining(this ILogger logger, string connector, string tunnel, int streams);
 
-    [LoggerMessage(1513, LogLevel.Warning, "Connector {Connector} of tunnel {Tunnel} announces service {Service}, which gets no streams: {Reason}", EventName = "ServiceRejected")]
-    public static partial void ServiceRejected(this ILogger logger, string connector, string tunnel, string service, string reason);
+    [LoggerMessage(1513, LogLevel.Warning, "Connector {Connector} of tunnel {Tunnel} announces {Count} services that get no streams, first {Service}: {Reason}", EventName = "ServicesRejected")]
+    public static partial void ServicesRejected(this ILogger logger, string connector, string tunnel, int count, string service, string reason);
 
     [LoggerMessage(1514, LogLevel.Warning, "A connector of tunnel {Tunnel} from {From} is refused ({Code}): {Reason}", EventName = "ConnectorRefused")]
     public static partial void ConnectorRefused(this ILogger logger, string tunnel, string from, string code, string reason);

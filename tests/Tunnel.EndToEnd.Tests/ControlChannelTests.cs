@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net.WebSockets;
 using System.Text;
@@ -134,6 +135,51 @@ public sealed class ControlChannelTests(ClusterFixture fixture) : IAsyncLifetime
         Assert.Contains("Limits:MaxConnectorsPerTunnel", refusal.GetProperty("message").GetString(), StringComparison.Ordinal);
         using var other = await RegisterAsync();
         crowd.ForEach(static control => control.Dispose());
+    }
+
+    [Fact]
+    public async Task Names_of_any_number_and_kind_are_told_in_one_message_and_logged_in_one_line()
+    {
+        var logged = fixture.Cluster.Ingress.Count("ServicesRejected");
+        using var control = await DialAsync(TunnelProtocol.ControlPath);
+
+        // Nothing takes more room in the answer.
+        var longest = Enumerable.Range(10, 89).Select(static i => new string('"', 59) + $"\u009b\n{i}");
+        await SendAsync(control, Registration([.. longest, .. Enumerable.Range(100, 910).Select(static i => $"_{i}"), "nobodys"]));
+
+        Assert.Equal("registered", (await ReceiveAsync(control))!.RootElement.GetProperty("type").GetString());
+        var rejected = (await ReceiveAsync(control))!.RootElement.GetProperty("rejected");
+        Assert.Equal(50, rejected.GetArrayLength());
+        Assert.Equal(new string('"', 59) + "??10", rejected[0].GetProperty("service").GetString());
+        Assert.Contains("is not a service name. Use 1 to 63", rejected[0].GetProperty("reason").GetString(), StringComparison.Ordinal);
+        Assert.Equal("1000", (await fixture.Cluster.Ingress.WaitForAsync("ServicesRejected", static seen => seen["Service"].StartsWith('"')))["Count"]);
+        Assert.Equal(logged + 1, fixture.Cluster.Ingress.Count("ServicesRejected"));
+        Assert.DoesNotContain('"', (await fixture.Cluster.Ingress.WaitForAsync("ConnectorOnline", static seen => seen["Services"] == "nobodys"))["Services"]);
+    }
+
+    [Fact]
+    public async Task Flood_of_announcements_and_drains_is_few_lines_and_its_last_word_counts()
+    {
+        int Lines() => fixture.Cluster.Ingress.Count("ServicesRejected") + fixture.Cluster.Ingress.Count("ConnectorDraining");
+        var lines = Lines();
+        using var control = await RegisterAsync();
+        var start = Stopwatch.GetTimestamp();
+
+        for (var i = 0; i < 2000; i++)
+        {
+            await SendAsync(control, $$"""{"type":"announce","services":["flood-{{i}}"]}""");
+            await SendAsync(control, """{"type":"drain"}""");
+        }
+
+        string? told;
+        do
+        {
+            told = (await ReceiveAsync(control))!.RootElement.GetProperty("rejected")[0].GetProperty("service").GetString();
+        }
+        while (told != "flood-1999");
+
+        await Task.Delay(500, Cancelled);
+        Assert.InRange(Lines() - lines, 2, 3 + (int)Stopwatch.GetElapsedTime(start).TotalSeconds);
     }
 
     private static string Registration(params string[] services) =>

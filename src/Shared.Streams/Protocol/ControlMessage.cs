@@ -34,7 +34,7 @@ public sealed record RegistrationRefused(string Code, string Message) : ControlM
 public sealed record Announce(IReadOnlyList<string> Services) : ControlMessage;
 
 /// <summary>Ingress to connector: these announced services get no streams; sent whenever the list changes.</summary>
-/// <param name="Rejected">All that are rejected now; empty when none is any more.</param>
+/// <param name="Rejected">Those that are rejected now, the first of them if they are many; empty when none is any more.</param>
 public sealed record ServicesRejected(IReadOnlyList<RejectedService> Rejected) : ControlMessage;
 
 /// <summary>An announced service that gets no streams.</summary>

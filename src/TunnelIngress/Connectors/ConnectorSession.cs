@@ -4,6 +4,7 @@ using Shared.Streams.Dialing;
 using Shared.Streams.Multiplexing;
 using Shared.Streams.Protocol;
 using Shared.Streams.WebSockets;
+using TunnelIngress.Administration;
 
 namespace TunnelIngress.Connectors;
 
@@ -32,6 +33,7 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
     private readonly LinkedList<TaskCompletionSource<IServiceChannel>> _waiting = new();
     private readonly Signal _demand = new();
     private volatile FrozenSet<string> _services = FrozenSet<string>.Empty;
+    private volatile string[] _misnamed = [];
     private volatile SessionState _state = SessionState.Active;
     private int _load;
 
@@ -55,6 +57,9 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
 
     /// <summary>The services it has announced.</summary>
     public FrozenSet<string> Services => _services;
+
+    /// <summary>What it has announced that no service can be called.</summary>
+    public IReadOnlyList<string> Misnamed => _misnamed;
 
     /// <summary>Streams that run or are being opened: what balancing goes by.</summary>
     public int Load => Volatile.Read(ref _load);
@@ -99,7 +104,12 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
         }
     }
 
-    public void Announce(IEnumerable<string> services) => _services = services.ToFrozenSet(StringComparer.Ordinal);
+    public void Announce(IEnumerable<string> services)
+    {
+        var names = services.ToLookup(static name => Names.FaultOf("service", name) is null);
+        _services = names[true].ToFrozenSet(StringComparer.Ordinal);
+        _misnamed = [.. names[false]];
+    }
 
     /// <summary>Counts a stream from before its opening; dispose when it has ended or could not be opened.</summary>
     public LoadLease Enter()

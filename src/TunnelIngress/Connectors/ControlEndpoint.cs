@@ -157,8 +157,8 @@ internal sealed class ControlEndpoint(
     private async Task<string> RunAsync(ConnectorSession session, CancellationToken aborted)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(aborted);
-        var rejections = new ServiceRejections(session, state, logger);
-        Task[] loops = [ReceiveAsync(session, rejections, ended.Token), SignalDemandAsync(session, ended.Token), rejections.RunAsync(ended.Token)];
+        var announcements = new Announcements(session, state, time, logger);
+        Task[] loops = [ReceiveAsync(session, announcements, ended.Token), SignalDemandAsync(session, ended.Token), announcements.RunAsync(ended.Token)];
         var first = await Task.WhenAny(loops);
         await ended.CancelAsync();
         await Task.WhenAll(loops).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
@@ -166,8 +166,9 @@ internal sealed class ControlEndpoint(
         return "the connector closed the control channel";
     }
 
-    private async Task ReceiveAsync(ConnectorSession session, ServiceRejections rejections, CancellationToken cancellationToken)
+    private async Task ReceiveAsync(ConnectorSession session, Announcements announcements, CancellationToken cancellationToken)
     {
+        var drains = false;
         while (await session.Control.ReceiveAsync(cancellationToken) is { } message)
         {
             switch (message)
@@ -182,10 +183,12 @@ internal sealed class ControlEndpoint(
                         throw new ProtocolException(exception.Message, exception);
                     }
 
-                    session.Announce(announce.Services);
-                    rejections.Check();
+                    announcements.Take(announce.Services);
+                    break;
+                case Drain when drains:
                     break;
                 case Drain:
+                    drains = true;
                     registry.Drain(session);
                     streams.TellLeaving(info => info.Session == session);
                     logger.ConnectorDraining(session.Connector, session.Tunnel, session.Load);

@@ -67,5 +67,14 @@ public sealed class ConnectorSessionTests
         Assert.Equal(0, _session.Waiting);
     }
 
+    [Fact]
+    public void Only_what_a_service_can_be_called_is_announced()
+    {
+        _session.Announce(["orders-db", "users-db", "Orders", "a, orders-db", "\e[2J", "-", new string('a', 64)]);
+
+        Assert.Equal(["orders-db", "users-db"], _session.Services.Order(StringComparer.Ordinal));
+        Assert.Equal(["Orders", "a, orders-db", "\e[2J", "-", new string('a', 64)], _session.Misnamed);
+    }
+
     private static ParkedChannel Channel() => new(channel: null!);
 }
