@@ -182,6 +182,35 @@ public sealed class ControlChannelTests(ClusterFixture fixture) : IAsyncLifetime
         Assert.InRange(Lines() - lines, 2, 3 + (int)Stopwatch.GetElapsedTime(start).TotalSeconds);
     }
 
+    [Fact]
+    public async Task Code_that_a_connector_makes_up_becomes_no_label_and_no_header()
+    {
+        var service = $"odd-{Guid.NewGuid():N}";
+        await fixture.Cluster.AdminAsync("service", "add", service, "--hostname", Testing.TunnelCluster.HostnameOf(service), "--tunnel", Testing.TunnelCluster.Tunnel);
+        var token = Path.Combine(fixture.Cluster.Directory, $"{service}.token");
+        await fixture.Cluster.AdminAsync("token", "create", service, "--access", service, "--output", token);
+        var tokens = (await fixture.Cluster.AdminAsync("token", "list")).GetArrayLength();
+        await fixture.Cluster.Ingress.WaitForAsync("StateChanged", seen => int.Parse(seen["Tokens"], CultureInfo.InvariantCulture) >= tokens);
+        using var control = await DialAsync(TunnelProtocol.ControlPath);
+        await SendAsync(control, Registration([service]));
+        var session = (await ReceiveAsync(control))!.RootElement.GetProperty("session").GetString()!;
+        using var data = await DialAsync(TunnelProtocol.DataPath, new KeyValuePair<string, string>(TunnelProtocol.SessionHeader, session));
+        using var application = Dialer(token);
+
+        var asking = application.DialAsync(
+            new UriBuilder("wss", "localhost", fixture.Cluster.Port, "/") { Host = Testing.TunnelCluster.HostnameOf(service) }.Uri, [], pings: false, Cancelled).AsTask();
+        Assert.Equal("open", (await ReceiveAsync(data))!.RootElement.GetProperty("type").GetString());
+        await SendAsync(data, $$"""{"type":"refused","code":"made-up-{{service}}","message":"No."}""");
+        var failure = await Assert.ThrowsAsync<DialException>(() => asking);
+
+        Assert.Equal((Hop.Target, "other"), (failure.Hop, failure.Code));
+        Assert.Contains($"made-up-{service}: No.", failure.Message, StringComparison.Ordinal);
+        using var http = new HttpClient();
+        var metrics = await http.GetStringAsync(new Uri(fixture.Cluster.Management, "/metrics"), Cancelled);
+        Assert.DoesNotContain("made-up", metrics, StringComparison.Ordinal);
+        Assert.Contains("code=\"other\"", metrics, StringComparison.Ordinal);
+    }
+
     private static string Registration(params string[] services) =>
         JsonSerializer.Serialize(new { type = "register", version = 1, connector = "misbehaving", services });
 

@@ -73,7 +73,7 @@ internal sealed class StreamBroker(ConnectorRegistry registry, TimeProvider time
                 case Opened:
                     return (channel.ToStream(), channel);
                 case Refused refused:
-                    throw new DialException(Hop.Target, ProtocolCodec.OneLine(refused.Code), ProtocolCodec.OneLine(refused.Message));
+                    throw TargetRefusal.ToFailure(refused);
                 case null:
                     break;
                 case var other:
