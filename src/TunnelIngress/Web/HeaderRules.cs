@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Frozen;
 using Microsoft.Extensions.Primitives;
 
@@ -10,11 +11,14 @@ internal static class HeaderRules
     private static readonly FrozenSet<string> AboutTheClient = new[]
     {
         "Forwarded", "X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP", "True-Client-IP", "X-Original-Host", "X-Original-URL", "X-Rewrite-URL", "X-Original-For", "X-Original-Proto",
-        "Client-IP", "X-Forwarded",
+        "Client-IP", "X-Forwarded", "Forwarded-For", "X-ProxyUser-IP", "Proxy-Client-IP", "WL-Proxy-Client-IP", "Fastly-Client-IP", "Fly-Client-IP", "X-AppEngine-User-IP",
+        "X-Azure-ClientIP", "X-Envoy-External-Address", "CF-Pseudo-IPv4", "HTTP-Client-IP", "HTTP-X-Forwarded-For",
     }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>What our operator's own proxy may say of it.</summary>
     private static readonly FrozenSet<string> SaidByProxy = new[] { "Forwarded", "X-Real-IP" }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+
+    private static readonly SearchValues<char> PlainCharacters = SearchValues.Create("-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 
     private const string SaidByProxyPrefix = "X-Forwarded-";
 
@@ -65,6 +69,14 @@ internal static class HeaderRules
         }
     }
 
-    // CGI and what came after it make one variable of X-Forwarded-For and X_Forwarded_For.
-    private static string Plain(string name) => name.Contains('_', StringComparison.Ordinal) ? name.Replace('_', '-') : name;
+    // CGI makes one variable of X-Forwarded-For and X_Forwarded_For, and what came after it of X.Forwarded.For, too.
+    private static string Plain(string name) => name.AsSpan().ContainsAnyExcept(PlainCharacters)
+        ? string.Create(name.Length, name, static (plain, name) =>
+        {
+            for (var i = 0; i < plain.Length; i++)
+            {
+                plain[i] = char.IsAsciiLetterOrDigit(name[i]) ? name[i] : '-';
+            }
+        })
+        : name;
 }

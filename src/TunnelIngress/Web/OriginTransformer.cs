@@ -37,10 +37,11 @@ internal sealed class OriginTransformer(Service service, WebOrigin web, bool tru
 
         ConnectionAuthentication.RemoveFrom(proxyRequest.Headers);
         var headers = proxyRequest.Headers;
-        headers.Host = web.HostHeader ?? HostOf(request.Host);
+        var host = HostOf(httpContext);
+        headers.Host = web.HostHeader ?? host;
         SetIfAbsent(headers, "X-Forwarded-For", AddressOf(httpContext));
         SetIfAbsent(headers, "X-Forwarded-Proto", request.Scheme);
-        SetIfAbsent(headers, "X-Forwarded-Host", HostOf(request.Host));
+        SetIfAbsent(headers, "X-Forwarded-Host", host);
         headers.TryAddWithoutValidation(TunnelProtocol.RequestHeader, httpContext.Response.Headers[TunnelProtocol.RequestHeader].ToString());
         proxyRequest.RequestUri = RequestTarget.ToUri(destinationPrefix, httpContext.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget)
             ?? RequestUtilities.MakeDestinationAddress(destinationPrefix, request.Path, request.QueryString);
@@ -88,8 +89,10 @@ internal sealed class OriginTransformer(Service service, WebOrigin web, bool tru
         return true;
     }
 
-    // Case, port and a dot at the end are the client's, and the connections to origins are kept by what stands here.
-    private string HostOf(HostString host) => host.Port is { } port ? $"{service.Hostname}:{port}" : service.Hostname;
+    // Case, a dot at the end and the port are the client's to write, and an origin makes URLs of what stands here: of ports it gets the one that was come to.
+    private string HostOf(HttpContext context) => context.Request.Host.Port is { } port && (trustsClient || port == context.Connection.LocalPort)
+        ? $"{service.Hostname}:{port}"
+        : service.Hostname;
 
     private static string AddressOf(HttpContext context) => context.Connection.RemoteIpAddress switch
     {

@@ -109,8 +109,8 @@ public sealed partial class HostileTests(WebFixture fixture)
         await ExchangeAsync(
             tls,
             $"GET /x HTTP/1.1\r\nHost: SPY.tunnel.localhost.\r\nX-Forwarded-For: 6.6.6.6\r\nX_Forwarded_For: 6.6.6.6\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Port: 6\r\n"
-            + $"Forwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Original-URL: /6.6.6.6\r\nClient-IP: 6.6.6.6\r\nX-Forwarded: 6.6.6.6\r\nProxy: http://6.6.6.6\r\nTunnel-Request: 6.6.6.6\r\nTunnel-Stream: 6.6.6.6\r\ntunnel_request: 6.6.6.6\r\n"
-            + $"CF-Access-Client-Id: {fixture.Token.Id}\r\nCF-Access-Client-Secret: {fixture.Token.Secret}\r\nCF_Access_Client_Secret: {fixture.Token.Secret}\r\nCf-Access-Jwt-Assertion: 6.6.6.6\r\n"
+            + $"Forwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Original-URL: /6.6.6.6\r\nClient-IP: 6.6.6.6\r\nX-Forwarded: 6.6.6.6\r\nX.Forwarded.For: 6.6.6.6\r\nX-ProxyUser-Ip: 6.6.6.6\r\nProxy: http://6.6.6.6\r\nTunnel-Request: 6.6.6.6\r\nTunnel-Stream: 6.6.6.6\r\ntunnel_request: 6.6.6.6\r\n"
+            + $"CF-Access-Client-Id: {fixture.Token.Id}\r\nCF-Access-Client-Secret: {fixture.Token.Secret}\r\nCF_Access_Client_Secret: {fixture.Token.Secret}\r\nCF.Access.Client.Secret: {fixture.Token.Secret}\r\nCf-Access-Jwt-Assertion: 6.6.6.6\r\n"
             + "Connection: X-Hop, Authorization, X-Forwarded-For\r\nX-Hop: 6.6.6.6\r\nKeep-Alive: 6.6.6.6\r\nProxy-Authorization: 6.6.6.6\r\nTE: gzip\r\nAuthorization: mine\r\nX-Kept: gr\u00fc\u00df\r\n\r\n");
 
         var received = Assert.Single(fixture.Spy.Received);
@@ -124,6 +124,23 @@ public sealed partial class HostileTests(WebFixture fixture)
         Assert.Contains("\r\nAuthorization: mine\r\n", received, StringComparison.Ordinal);
         Assert.Contains("\r\nX-Kept: gr\u00fc\u00df\r\n", received, StringComparison.Ordinal);
         Assert.Matches("\r\nTunnel-Request: [0-9a-f]{16}\r\n", received);
+    }
+
+    [Fact]
+    public async Task Port_in_the_host_is_the_one_that_was_come_to_or_none()
+    {
+        var own = $"{Spy}:{fixture.Cluster.Port}";
+        foreach (var (written, seen) in new[] { ($"{Spy}:6666", Spy), (own, own), ($"{Spy}:443", Spy), (Spy, Spy) })
+        {
+            fixture.Spy.Reset();
+            await using var tls = await fixture.ConnectAsync(Spy);
+
+            await ExchangeAsync(tls, $"GET /x HTTP/1.1\r\nHost: {written}\r\nConnection: close\r\n\r\n");
+
+            var received = Assert.Single(fixture.Spy.Received);
+            Assert.Contains($"\r\nHost: {seen}\r\n", received, StringComparison.Ordinal);
+            Assert.Contains($"\r\nX-Forwarded-Host: {seen}\r\n", received, StringComparison.Ordinal);
+        }
     }
 
     [Fact]

@@ -10,6 +10,9 @@ public sealed class HeaderRulesTests
     [InlineData("Forwarded", true)]
     [InlineData("X-Real-IP", true)]
     [InlineData("X_Forwarded_For", false)]
+    [InlineData("X.Forwarded.For", false)]
+    [InlineData("x~forwarded'for", false)]
+    [InlineData("X-ProxyUser-Ip", false)]
     [InlineData("X-Forwarded", false)]
     [InlineData("Client-IP", false)]
     [InlineData("True-Client-IP", false)]
@@ -25,8 +28,20 @@ public sealed class HeaderRulesTests
     [InlineData("Proxy")]
     [InlineData("proxy")]
     [InlineData("CF_Access_Client_Secret")]
+    [InlineData("CF.Access.Client.Secret")]
+    [InlineData("tunnel|request")]
     [InlineData("Tunnel-Request")]
     public void What_is_ours_passes_from_nobody(string name) => Assert.True(HeaderRules.IsOurs(name));
+
+    [Theory]
+    [InlineData("X-Request-ID")]
+    [InlineData("x_custom.header")]
+    [InlineData("Forward")]
+    public void What_is_nobodys_but_the_clients_passes(string name)
+    {
+        Assert.False(HeaderRules.IsOurs(name));
+        Assert.False(HeaderRules.IsAboutTheClient(name, trustsClient: false));
+    }
 
     [Theory]
     [InlineData("Negotiate", "")]
