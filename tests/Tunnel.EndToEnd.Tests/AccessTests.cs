@@ -15,7 +15,7 @@ public sealed class AccessTests(ClusterFixture fixture) : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _cluster = await TunnelCluster.StartAsync(new Dictionary<string, string> { ["db"] = $"unix://{fixture.Postgres.SocketPath}" });
+        _cluster = await TunnelCluster.StartAsync(new Dictionary<string, string> { ["db"] = $"unix://{fixture.Postgres.SocketPath}" }, "--local", "db=127.0.0.1:0");
         await _cluster.StartConnectorAsync();
     }
 
@@ -163,6 +163,20 @@ public sealed class AccessTests(ClusterFixture fixture) : IAsyncLifetime
 
         await Task.Delay(1000, Cancelled);
         await DatabaseClient.AssertWorksAsync(await ForwardAsync());
+    }
+
+    [Fact]
+    public async Task Service_that_speaks_HTTP_from_now_on_loses_its_applications_plain_bytes_and_no_others()
+    {
+        var address = await ForwardAsync();
+        await using var client = await DatabaseClient.ConnectAsync(address);
+        await using var local = await DatabaseClient.ConnectAsync(await _cluster.LocalListenerAsync("db"));
+
+        await _cluster.AdminAsync("service", "set", "db", "--protocol", "http");
+
+        await Assert.ThrowsAnyAsync<NpgsqlException>(() => DatabaseClient.QueryForEverAsync(client).WaitAsync(Patience, Cancelled));
+        Assert.Equal("revoked: access was withdrawn", (await _cluster.Ingress.WaitForAsync("StreamEnded"))["Reason"]);
+        await DatabaseClient.AssertAnswersAsync(local);
     }
 
     private async Task<string> ForwardAsync(string? token = null) =>

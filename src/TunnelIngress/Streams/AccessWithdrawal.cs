@@ -9,7 +9,8 @@ using TunnelIngress.Web;
 namespace TunnelIngress.Streams;
 
 /// <summary>
-/// Cuts what is no longer allowed: streams, requests and connectors whose token was revoked, has expired or lost its access, or whose service or tunnel is gone.
+/// Cuts what is no longer allowed: streams, requests and connectors whose token was revoked, has expired or lost its access, or whose service or
+/// tunnel is gone, or has changed between plain bytes and HTTP.
 /// Looks at every change of the state, and once a second for expiries. A rotated secret cuts nothing.
 /// </summary>
 internal sealed class AccessWithdrawal(
@@ -72,7 +73,8 @@ internal sealed class AccessWithdrawal(
         var clients = postgres?.EndWithdrawn() ?? 0;
         if (cut > 0 || withdrawn.Length > 0 || clients > 0)
         {
-            logger.AccessWithdrawn(cut, withdrawn.Length, clients, "a token was revoked, has expired or lost its access, or a service or tunnel was removed");
+            logger.AccessWithdrawn(
+                cut, withdrawn.Length, clients, "a token was revoked, has expired or lost its access, or a service or tunnel was removed or speaks something else now");
         }
     }
 
@@ -82,11 +84,12 @@ internal sealed class AccessWithdrawal(
         && token.Scope.MayConnect(session.Tunnel)
         && snapshot.Tunnels.ContainsKey(session.Tunnel);
 
+    // Without a token are our own: local listeners, pools and the connections to HTTP services, which carry what others ask for.
     private static bool MayRun(StateSnapshot snapshot, StreamInfo info, DateTimeOffset now) =>
         snapshot.Services.TryGetValue(info.Service, out var service)
         && service.Tunnel == info.Tunnel
         && (info.TokenId is null
-            || MayAccess(snapshot, info.TokenId, info.Service, now));
+            || (service.Web is null && MayAccess(snapshot, info.TokenId, info.Service, now)));
 
     private static bool MayRun(StateSnapshot snapshot, RequestInfo info, DateTimeOffset now) =>
         snapshot.Services.TryGetValue(info.Service, out var service)
