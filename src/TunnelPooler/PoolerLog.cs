@@ -49,3 +49,6 @@ internal static partial class PoolerLog
     [LoggerMessage(3048, LogLevel.Warning, "The grace time is over; {Clients} clients are cut", EventName = "PoolerDrainCut")]
     public static partial void PoolerDrainCut(this ILogger logger, int clients);
 }
+    [LoggerMessage(3041, LogLevel.Information, "Management on {Address}: /healthz /readyz /metrics", EventName = "ManagementListening")]
+    public static partial void ManagementListening(this ILogger logger, string address);
+

@@ -83,7 +83,8 @@ public sealed class PoolerReloadTests(PoolerUsersFixture fixture) : IClassFixtur
         var socket = Path.Combine(fixture.Directory, "management.sock");
         var configuration = Configuration(["admin"], fixture.Pool(("User", "postgres")));
         configuration["Management"] = $"unix:{socket}";
-        var (_, address) = await fixture.StartAsync(await fixture.ConfigureAsync(nameof(Management_address_tells_how_pools_are), configuration));
+        var (pooler, address) = await fixture.StartAsync(await fixture.ConfigureAsync(nameof(Management_address_tells_how_pools_are), configuration));
+        Assert.Equal($"http://unix:{socket}", (await pooler.WaitForAsync("ManagementListening"))["Address"]);
         await using var connection = await ConnectAsync(address, "admin");
         await ScalarAsync(connection, "listen news; select 1");
 

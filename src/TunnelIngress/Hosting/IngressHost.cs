@@ -38,7 +38,8 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
     /// <exception cref="IOException">An address cannot be bound.</exception>
     public async Task RunAsync(ProcessSignals signals)
     {
-        await using var app = WebServer.Build(settings, certificates, state, loggers, Register);
+        using var sockets = ServerSockets.Bind(settings);
+        await using var app = WebServer.Build(sockets, certificates, state, loggers, Register);
         var services = app.Services;
         var local = services.GetRequiredService<LocalListeners>();
         await StartAsync(app);

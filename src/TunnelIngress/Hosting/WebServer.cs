@@ -6,11 +6,9 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Shared.Streams.Protocol;
-using Shared.Streams.Sockets;
 using TunnelIngress.Applications;
 using TunnelIngress.Carriers;
 using TunnelIngress.Certificates;
-using TunnelIngress.Configuration;
 using TunnelIngress.Connectors;
 using TunnelIngress.Management;
 using TunnelIngress.State;
@@ -36,19 +34,20 @@ internal static class WebServer
 
     /// <summary>Builds the server; <paramref name="register"/> adds the services its endpoints need.</summary>
     public static WebApplication Build(
-        IngressSettings settings, ICertificateSource? certificates, StateWatcher state, ILoggerFactory loggers, Action<IServiceCollection> register)
+        ServerSockets sockets, ICertificateSource? certificates, StateWatcher state, ILoggerFactory loggers, Action<IServiceCollection> register)
     {
         // Empty: no appsettings.json, no ASPNETCORE_ variables. All configuration is ours, so an unknown key is always an error.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(loggers);
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
-        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => Configure(kestrel, settings, certificates, state));
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().UseSockets(options => options.CreateBoundListenSocket = sockets.At)
+            .ConfigureKestrel(kestrel => Configure(kestrel, sockets, certificates, state));
         register(builder.Services);
         if (certificates is not null)
         {
             builder.Services.AddSingleton(certificates).AddSingleton<CarrierDoor>();
             builder.Services.AddSingleton<IConnectionListenerFactory>(services => new PublicTransport(
-                settings.Listen.Select(static address => (EndPoint?)address.IPEndPoint).OfType<EndPoint>().ToHashSet(),
+                sockets.Public.OfType<IPEndPoint>().ToDictionary(static address => (EndPoint)address, sockets.At),
                 services.GetRequiredService<CarrierDoor>(), services.GetRequiredService<TimeProvider>(), loggers));
         }
 
@@ -86,7 +85,7 @@ internal static class WebServer
         return PublicRequest.HasTooManyHeaders(context) ? UpgradeAnswers.HeadersTooLargeAsync(context) : endpoint(context);
     }
 
-    private static void Configure(KestrelServerOptions kestrel, IngressSettings settings, ICertificateSource? certificates, StateWatcher state)
+    private static void Configure(KestrelServerOptions kestrel, ServerSockets sockets, ICertificateSource? certificates, StateWatcher state)
     {
         kestrel.AddServerHeader = false;
         kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
@@ -113,9 +112,9 @@ internal static class WebServer
         // A WebSocket's bytes pass through these pipes; larger ones only hold more of a stalled stream.
         kestrel.Limits.MaxRequestBufferSize = 128 * 1024;
         kestrel.Limits.MaxResponseBufferSize = 128 * 1024;
-        foreach (var address in settings.Listen)
+        foreach (var address in sockets.Public)
         {
-            Listen(kestrel, address, listen =>
+            kestrel.Listen(address, listen =>
             {
                 listen.Protocols = HttpProtocols.Http1;
                 if (certificates is not null)
@@ -126,7 +125,7 @@ internal static class WebServer
             });
         }
 
-        Listen(kestrel, settings.Management, static listen =>
+        kestrel.Listen(sockets.Management, static listen =>
         {
             listen.Protocols = HttpProtocols.Http1;
             listen.Use(next => connection =>
@@ -135,18 +134,6 @@ internal static class WebServer
                 return next(connection);
             });
         });
-    }
-
-    private static void Listen(KestrelServerOptions kestrel, ListenAddress address, Action<ListenOptions> configure)
-    {
-        if (address.UnixPath is { } path)
-        {
-            kestrel.ListenUnixSocket(path, configure);
-        }
-        else
-        {
-            kestrel.Listen(address.IPEndPoint!, configure);
-        }
     }
 
     private static TlsHandshakeCallbackOptions Tls(ICertificateSource certificates, StateWatcher state) => new()

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -16,21 +18,25 @@ namespace TunnelPooler.Management;
 /// </summary>
 internal sealed class ManagementServer : IAsyncDisposable
 {
+    private readonly Socket _socket;
     private readonly WebApplication _app;
     private readonly PoolMetrics _metrics;
     private readonly PrometheusExport _export;
 
-    private ManagementServer(WebApplication app, PoolMetrics metrics, PrometheusExport export)
+    private ManagementServer(Socket socket, WebApplication app, PoolMetrics metrics, PrometheusExport export)
     {
-        (_app, _metrics, _export) = (app, metrics, export);
+        (_socket, _app, _metrics, _export) = (socket, app, metrics, export);
     }
+
+    /// <summary>The address with the port that the system chose.</summary>
+    public string Address => _app.Urls.Single();
 
     /// <summary>Serves until it is disposed of; null without an address.</summary>
     /// <param name="address">Where; null for nowhere.</param>
     /// <param name="pooler">What is told about.</param>
     /// <param name="loggers">For Kestrel.</param>
     /// <param name="draining">Cancelled when no new clients are taken.</param>
-    /// <exception cref="IOException">The address cannot be bound.</exception>
+    /// <exception cref="IOException">The address cannot be bound; the message says why and what to do.</exception>
     public static async Task<ManagementServer?> StartAsync(ListenAddress? address, PostgresPooler pooler, ILoggerFactory loggers, CancellationToken draining)
     {
         if (address is null)
@@ -38,13 +44,17 @@ internal sealed class ManagementServer : IAsyncDisposable
             return null;
         }
 
+        // Bound before there is a web server, which would also log where in it that failed.
+        var socket = ListenSocket.Bind(address);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(loggers);
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, address));
+        builder.WebHost.UseKestrelCore()
+            .UseSockets(options => options.CreateBoundListenSocket = _ => socket)
+            .ConfigureKestrel(kestrel => Configure(kestrel, socket.LocalEndPoint!));
         var app = builder.Build();
         var export = new PrometheusExport(PoolMetrics.MeterName);
-        var server = new ManagementServer(app, new PoolMetrics(pooler), export);
+        var server = new ManagementServer(socket, app, new PoolMetrics(pooler), export);
         app.Run(context => server.HandleAsync(context, draining));
         try
         {
@@ -63,23 +73,17 @@ internal sealed class ManagementServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _app.DisposeAsync();
+        _socket.Dispose();
         _metrics.Dispose();
         _export.Dispose();
     }
 
-    private static void Listen(KestrelServerOptions kestrel, ListenAddress address)
+    private static void Configure(KestrelServerOptions kestrel, EndPoint address)
     {
         kestrel.AddServerHeader = false;
         kestrel.Limits.MaxRequestBodySize = 0;
         kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
-        if (address.UnixPath is { } path)
-        {
-            kestrel.ListenUnixSocket(path);
-        }
-        else
-        {
-            kestrel.Listen(address.IPEndPoint!);
-        }
+        kestrel.Listen(address);
     }
 
     private Task HandleAsync(HttpContext context, CancellationToken draining)

@@ -34,8 +34,13 @@ internal sealed class PoolerServer(PoolerSettings settings, Func<PoolerSettings>
             (address, accepted, _) => pooler.ServeAsync(accepted.Stream, SourceOf(address, accepted), cut.Token),
             (address, exception) => _logger.AcceptFailed(exception, address.ToString()),
             time);
-        Listen(listeners, _settings);
         await using var management = await ManagementServer.StartAsync(_settings.Management, pooler, loggers, signals.Drain);
+        Listen(listeners, _settings);
+        if (management is not null)
+        {
+            _logger.ManagementListening(management.Address);
+        }
+
         _serviceManager.Ready();
         await signals.WaitForDrainAsync(() => ReloadOrLog(pooler, listeners));
         listeners.Close();
