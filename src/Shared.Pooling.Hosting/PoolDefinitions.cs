@@ -15,11 +15,11 @@ public static class PoolDefinitions
     private const int LongestTime = 30 * 86_400;
 
     /// <summary>The pool that options describe.</summary>
-    /// <param name="key">The key that they are under, for errors.</param>
+    /// <param name="prefix">What stands before their keys, for errors: <c>Pools:orders:</c>, or nothing.</param>
     /// <param name="options">The options.</param>
     /// <param name="access">How its database is reached.</param>
     /// <exception cref="ConfigurationException">Names the first key that is wrong.</exception>
-    public static PoolDefinition From(string key, PooledDatabaseOptions options, OriginAccess access)
+    public static PoolDefinition From(string prefix, PooledDatabaseOptions options, OriginAccess access)
     {
         var origin = new OriginOptions
         {
@@ -27,15 +27,15 @@ public static class PoolDefinitions
             Database = options.Database ?? "",
             User = options.User ?? "",
             Password = access.Password,
-            Tls = TlsOf($"{key}:Tls", options.Tls),
+            Tls = TlsOf($"{prefix}Tls", options.Tls),
             ServerName = options.ServerName ?? access.Host,
             Roots = access.Roots,
             ClientCertificate = access.ClientCertificate,
             RequireChannelBinding = options.RequireChannelBinding,
             IsLocal = access.IsLocal,
-            ConnectTimeout = SettingChecks.Seconds($"{key}:ConnectTimeoutSeconds", options.ConnectTimeoutSeconds, 1, 300),
+            ConnectTimeout = SettingChecks.Seconds($"{prefix}ConnectTimeoutSeconds", options.ConnectTimeoutSeconds, 1, 300),
         };
-        var pool = PoolFrom(key, options);
+        var pool = PoolFrom(prefix, options);
         return new PoolDefinition(origin, pool)
         {
             AnyDatabase = string.IsNullOrEmpty(options.Database),
@@ -44,24 +44,24 @@ public static class PoolDefinitions
         };
     }
 
-    private static PostgresPoolOptions PoolFrom(string key, PooledDatabaseOptions options) => new()
+    private static PostgresPoolOptions PoolFrom(string prefix, PooledDatabaseOptions options) => new()
     {
         Mode = Enum.TryParse<PoolMode>(options.Mode, ignoreCase: true, out var mode)
             ? mode
-            : throw new ConfigurationException($"{key}:Mode", $"'{options.Mode}' is no mode; write transaction, session or statement."),
-        PreparedStatements = SettingChecks.Within($"{key}:PreparedStatements", options.PreparedStatements, 1, 100_000),
-        Refuse = Refused($"{key}:Refuse", options.Refuse),
-        QueryTimeout = SettingChecks.Seconds($"{key}:QueryTimeoutSeconds", options.QueryTimeoutSeconds, 0, LongestTime),
-        IdleTimeout = SettingChecks.Seconds($"{key}:ClientIdleTimeoutSeconds", options.ClientIdleTimeoutSeconds, 0, LongestTime),
-        IdleInTransactionTimeout = SettingChecks.Seconds($"{key}:IdleInTransactionTimeoutSeconds", options.IdleInTransactionTimeoutSeconds, 0, LongestTime),
+            : throw new ConfigurationException($"{prefix}Mode", $"'{options.Mode}' is no mode; write transaction, session or statement."),
+        PreparedStatements = SettingChecks.Within($"{prefix}PreparedStatements", options.PreparedStatements, 1, 100_000),
+        Refuse = Refused($"{prefix}Refuse", options.Refuse),
+        QueryTimeout = SettingChecks.Seconds($"{prefix}QueryTimeoutSeconds", options.QueryTimeoutSeconds, 0, LongestTime),
+        IdleTimeout = SettingChecks.Seconds($"{prefix}ClientIdleTimeoutSeconds", options.ClientIdleTimeoutSeconds, 0, LongestTime),
+        IdleInTransactionTimeout = SettingChecks.Seconds($"{prefix}IdleInTransactionTimeoutSeconds", options.IdleInTransactionTimeoutSeconds, 0, LongestTime),
         Connections = new PoolOptions
         {
-            Max = SettingChecks.Within($"{key}:Max", options.Max, 1, 10_000),
-            Min = SettingChecks.Within($"{key}:Min", options.Min, 0, options.Max),
-            Reserve = SettingChecks.Within($"{key}:Reserve", options.Reserve, 0, 10_000),
-            WaitTimeout = SettingChecks.Seconds($"{key}:QueryWaitTimeoutSeconds", options.QueryWaitTimeoutSeconds, 1, LongestTime),
-            IdleTimeout = SettingChecks.Seconds($"{key}:ServerIdleTimeoutSeconds", options.ServerIdleTimeoutSeconds, 1, LongestTime),
-            Lifetime = SettingChecks.Seconds($"{key}:ServerLifetimeSeconds", options.ServerLifetimeSeconds, 1, LongestTime),
+            Max = SettingChecks.Within($"{prefix}Max", options.Max, 1, 10_000),
+            Min = SettingChecks.Within($"{prefix}Min", options.Min, 0, options.Max),
+            Reserve = SettingChecks.Within($"{prefix}Reserve", options.Reserve, 0, 10_000),
+            WaitTimeout = SettingChecks.Seconds($"{prefix}QueryWaitTimeoutSeconds", options.QueryWaitTimeoutSeconds, 1, LongestTime),
+            IdleTimeout = SettingChecks.Seconds($"{prefix}ServerIdleTimeoutSeconds", options.ServerIdleTimeoutSeconds, 1, LongestTime),
+            Lifetime = SettingChecks.Seconds($"{prefix}ServerLifetimeSeconds", options.ServerLifetimeSeconds, 1, LongestTime),
         },
     };
 

@@ -31,7 +31,7 @@ internal static class RunCommand
         options.Value("--token-file", "Token:File", "The service token that connects the tunnel", "FILE");
         options.Value("--ca-file", "CaFile", "PEM roots that the ingress must chain to, instead of the system's", "FILE");
         options.Pairs("--service", "A service and its target: tcp://host:port, tls://host:port, unix:///path, http://host[:port] or https://host[:port]", "NAME=TARGET",
-            static (_, name, target) => [new($"Services:{name}:Target", target)]);
+            static (_, name, target) => [($"Services:{name}:Target", target)]);
         command.SetAction(async (result, _) => await RunAsync(new ConfigurationLayers(
             "TUNNEL_CONNECTOR__", result.GetValue(options.Config), options.Flags(result))));
         return command;
@@ -39,7 +39,7 @@ internal static class RunCommand
 
     private static async Task<int> RunAsync(ConfigurationLayers layers)
     {
-        ConnectorOptions Load() => layers.Load((configuration, binder) => configuration.Get<ConnectorOptions>(binder));
+        ConnectorOptions Load() => layers.Load(static configuration => configuration.Get<ConnectorOptions>());
         using var signals = new ProcessSignals();
         using var loggers = ProgramLog.Create(Load().Log);
         var host = new ConnectorHost(() => ConnectorSettings.From(Load(), TimeProvider.System), TimeProvider.System, loggers);

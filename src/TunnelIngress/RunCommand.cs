@@ -39,7 +39,7 @@ internal static class RunCommand
         options.Pairs("--local", "A listener on this host for a service, without a token", "SERVICE=ADDRESS", static (index, service, address) =>
         {
             var key = string.Create(CultureInfo.InvariantCulture, $"Local:{index}");
-            return [new($"{key}:Service", service), new($"{key}:Listen", address)];
+            return [($"{key}:Service", service), ($"{key}:Listen", address)];
         });
         command.SetAction(async (result, _) => await RunAsync(new ConfigurationLayers(
             "TUNNEL_INGRESS__", result.GetValue(options.Config), options.Flags(result))));
@@ -48,7 +48,7 @@ internal static class RunCommand
 
     private static async Task<int> RunAsync(ConfigurationLayers layers)
     {
-        IngressOptions Load() => layers.Load((configuration, binder) => configuration.Get<IngressOptions>(binder));
+        IngressOptions Load() => layers.Load(static configuration => configuration.Get<IngressOptions>());
         var options = Load();
         var settings = IngressSettings.From(options);
         var directory = StateDirectory.Resolve(options.State);

@@ -31,7 +31,7 @@ internal static class CheckCommand
 
     private static async Task<int> RunAsync(ConfigurationLayers layers, CancellationToken cancellationToken)
     {
-        var options = layers.Load((configuration, binder) => configuration.Get<PoolerOptions>(binder));
+        var options = layers.Load(static configuration => configuration.Get<PoolerOptions>());
         options.Listen = options.Listen.Count > 0 ? options.Listen : ["127.0.0.1:0"];
         var settings = PoolerSettings.From(options, TimeProvider.System);
         var failed = false;

@@ -36,7 +36,7 @@ internal static class ForwardCommand
 
     private static async Task<int> RunAsync(ConfigurationLayers layers)
     {
-        ForwardOptions Load() => layers.Load((configuration, binder) => configuration.Get<ForwardOptions>(binder));
+        ForwardOptions Load() => layers.Load(static configuration => configuration.Get<ForwardOptions>());
         var options = Load();
         var settings = ForwardSettings.From(options);
         using var signals = new ProcessSignals();

@@ -35,7 +35,7 @@ internal static class RunCommand
 
     private static async Task<int> RunAsync(ConfigurationLayers layers)
     {
-        PoolerOptions Load() => layers.Load((configuration, binder) => configuration.Get<PoolerOptions>(binder));
+        PoolerOptions Load() => layers.Load(static configuration => configuration.Get<PoolerOptions>());
         var options = Load();
         var settings = PoolerSettings.From(options, TimeProvider.System);
 

@@ -1,12 +1,16 @@
 using System.CommandLine;
 using System.Globalization;
+using Shared.Hosting.Configuration;
 
 namespace Shared.Hosting.CommandLine;
 
 /// <summary>The flags that every long-running command has, and how flags become configuration keys.</summary>
 public sealed class RunOptions
 {
-    private readonly List<Func<ParseResult, IEnumerable<KeyValuePair<string, string?>>>> _flags = [];
+    /// <summary>The flag of the lowest level that is written.</summary>
+    public const string LogLevel = "--log-level";
+
+    private readonly List<Func<ParseResult, IEnumerable<Flag>>> _flags = [];
     private readonly Command _command;
 
     /// <summary>Adds the common flags to a command.</summary>
@@ -17,7 +21,7 @@ public sealed class RunOptions
         command.Options.Add(Config);
         Value("--grace", "GraceSeconds", "Seconds that running streams get to finish after SIGTERM", "SECONDS");
         Value("--log-format", "Log:Format", "text or json", "FORMAT");
-        Value("--log-level", "Log:Level", "Trace, Debug, Information, Warning or Error", "LEVEL");
+        Value(LogLevel, "Log:Level", "Trace, Debug, Information, Warning or Error", "LEVEL");
     }
 
     /// <summary>The --config flag.</summary>
@@ -28,7 +32,7 @@ public sealed class RunOptions
     {
         var option = new Option<string?>(name) { Description = description, HelpName = helpName };
         _command.Options.Add(option);
-        _flags.Add(result => result.GetValue(option) is { } value ? [new(key, value)] : []);
+        _flags.Add(result => result.GetValue(option) is { } value ? [new(name, key, value)] : []);
     }
 
     /// <summary>Adds a flag without a value that sets one key to true.</summary>
@@ -36,7 +40,7 @@ public sealed class RunOptions
     {
         var option = new Option<bool>(name) { Description = description };
         _command.Options.Add(option);
-        _flags.Add(result => result.GetValue(option) ? [new(key, "true")] : []);
+        _flags.Add(result => result.GetValue(option) ? [new(name, key, "true")] : []);
     }
 
     /// <summary>Adds a flag that may be given several times and sets the keys <c>key:0</c>, <c>key:1</c> …</summary>
@@ -44,11 +48,11 @@ public sealed class RunOptions
     {
         var option = ListOption(name, description, helpName);
         _flags.Add(result => Values(result, option).Select((value, index) =>
-            new KeyValuePair<string, string?>($"{key}:{index.ToString(CultureInfo.InvariantCulture)}", value)));
+            new Flag(name, $"{key}:{index.ToString(CultureInfo.InvariantCulture)}", value)));
     }
 
     /// <summary>Adds a flag of the form NAME=VALUE that may be given several times; each is turned into keys.</summary>
-    public void Pairs(string name, string description, string helpName, Func<int, string, string, IEnumerable<KeyValuePair<string, string?>>> keys)
+    public void Pairs(string name, string description, string helpName, Func<int, string, string, IEnumerable<(string Key, string Value)>> keys)
     {
         var option = ListOption(name, description, helpName);
         option.Validators.Add(result =>
@@ -64,12 +68,12 @@ public sealed class RunOptions
         _flags.Add(result => Values(result, option).SelectMany((value, index) =>
         {
             var equals = value.IndexOf('=', StringComparison.Ordinal);
-            return keys(index, value[..equals], value[(equals + 1)..]);
+            return keys(index, value[..equals], value[(equals + 1)..]).Select(pair => new Flag(name, pair.Key, pair.Value));
         }));
     }
 
     /// <summary>The keys and values of the flags that were given.</summary>
-    public IReadOnlyList<KeyValuePair<string, string?>> Flags(ParseResult result) => [.. _flags.SelectMany(flag => flag(result))];
+    public IReadOnlyList<Flag> Flags(ParseResult result) => [.. _flags.SelectMany(flag => flag(result))];
 
     private static string[] Values(ParseResult result, Option<string[]> option) => result.GetValue(option) ?? [];
 

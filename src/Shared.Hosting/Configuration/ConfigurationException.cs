@@ -10,9 +10,17 @@ public sealed class ConfigurationException : Exception
     public ConfigurationException(string key, string message, Exception? innerException = null)
         : base(key.Length == 0 ? message : $"{key}: {message}", innerException)
     {
-        Key = key;
+        Problems = [Message];
     }
 
-    /// <summary>The key.</summary>
-    public string Key { get; }
+    /// <summary>Creates the exception for several mistakes.</summary>
+    /// <param name="problems">For each the key, what is wrong and what to write.</param>
+    public ConfigurationException(IReadOnlyList<string> problems)
+        : base(string.Join(' ', problems))
+    {
+        Problems = problems;
+    }
+
+    /// <summary>Each mistake.</summary>
+    public IReadOnlyList<string> Problems { get; }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Configuration.EnvironmentVariables;
 
 namespace Shared.Hosting.Configuration;
 
@@ -9,27 +10,38 @@ namespace Shared.Hosting.Configuration;
 /// </summary>
 /// <param name="environmentPrefix">For example <c>TUNNEL_CONNECTOR__</c>. The two underscores keep out what Kubernetes sets for a service of that name.</param>
 /// <param name="file">The JSON file, or null for none.</param>
-/// <param name="flags">Keys and values of the flags that were given.</param>
-public sealed class ConfigurationLayers(string environmentPrefix, string? file, IReadOnlyList<KeyValuePair<string, string?>> flags)
+/// <param name="flags">The flags that were given.</param>
+public sealed class ConfigurationLayers(string environmentPrefix, string? file, IReadOnlyList<Flag> flags)
 {
+    private Dictionary<string, string?>? _atStart;
+    private string[] _changed = [];
+
     /// <summary>Reads all layers anew and binds them.</summary>
     /// <param name="bind">The program's own binding call, so that the compiler generates it.</param>
     /// <exception cref="ConfigurationException">A file cannot be read, a key is unknown or a value has the wrong kind.</exception>
-    public T Load<T>(Func<IConfiguration, Action<BinderOptions>, T?> bind)
+    public T Load<T>(Func<IConfiguration, T?> bind)
         where T : new()
     {
-        var root = Build();
-        try
-        {
-            return bind(root, static options => options.ErrorOnUnknownConfiguration = true) ?? new T();
-        }
-        catch (InvalidOperationException exception)
-        {
-            throw Explain(exception);
-        }
+        var lower = Lower();
+        var root = WithFlags(lower);
+        var loaded = ConfigurationBinding.Bind(root, bind, key => SourceOf(key, lower));
+        var values = root.AsEnumerable().ToDictionary(StringComparer.OrdinalIgnoreCase);
+        _atStart ??= values;
+        _changed = [.. _atStart.Keys.Union(values.Keys, StringComparer.OrdinalIgnoreCase)
+            .Where(key => _atStart.GetValueOrDefault(key) != values.GetValueOrDefault(key))
+            .Select(static key => ListOf(key) ?? key)
+            .Distinct(StringComparer.OrdinalIgnoreCase)];
+        return loaded;
     }
 
-    private IConfigurationRoot Build()
+    /// <summary>The keys that the last load found to be other than the first one did, without those within the given ones. A list counts as one.</summary>
+    public IEnumerable<string> ChangedBeside(params string[] keys) => _changed.Except(ChangedWithin(keys));
+
+    /// <summary>The same, only those within the given ones.</summary>
+    public IEnumerable<string> ChangedWithin(params string[] keys) =>
+        _changed.Where(changed => Array.Exists(keys, key => $"{changed}:".StartsWith($"{key}:", StringComparison.OrdinalIgnoreCase)));
+
+    private IConfigurationRoot Lower()
     {
         var lower = new ConfigurationBuilder();
         if (file is not null)
@@ -37,10 +49,37 @@ public sealed class ConfigurationLayers(string environmentPrefix, string? file, 
             lower.Add(JsonFile(file));
         }
 
-        lower.AddEnvironmentVariables(environmentPrefix);
+        try
+        {
+            return lower.AddEnvironmentVariables(environmentPrefix).Build();
+        }
+        catch (FormatException exception)
+        {
+            throw new ConfigurationException("", $"The configuration file {file} cannot be used: {exception.Message}", exception);
+        }
+    }
+
+    private IConfigurationRoot WithFlags(IConfigurationRoot lower)
+    {
         var lists = flags.Select(static flag => ListOf(flag.Key)).OfType<string>().ToArray();
-        var kept = lower.Build().AsEnumerable().Where(pair => !Array.Exists(lists, list => pair.Key.StartsWith($"{list}:", StringComparison.OrdinalIgnoreCase)));
-        return new ConfigurationBuilder().AddInMemoryCollection(kept).AddInMemoryCollection(flags).Build();
+        var kept = lower.AsEnumerable().Where(pair => !Array.Exists(lists, list => pair.Key.StartsWith($"{list}:", StringComparison.OrdinalIgnoreCase)));
+        var given = flags.Select(static flag => KeyValuePair.Create<string, string?>(flag.Key, flag.Value));
+        return new ConfigurationBuilder().AddInMemoryCollection(kept).AddInMemoryCollection(given).Build();
+    }
+
+    private string? SourceOf(string key, IConfigurationRoot lower)
+    {
+        if (flags.FirstOrDefault(flag => flag.Key.Equals(key, StringComparison.OrdinalIgnoreCase)) is { } flag)
+        {
+            return $"option {flag.Option}";
+        }
+
+        return lower.Providers.LastOrDefault(provider => provider.TryGet(key, out _)) switch
+        {
+            null => null,
+            EnvironmentVariablesConfigurationProvider => $"environment variable {environmentPrefix}{key.Replace(":", "__", StringComparison.Ordinal)}",
+            _ => $"file {file}",
+        };
     }
 
     // The key of the list that a flag adds to, e.g. Postgres:Listen of Postgres:Listen:0; null when it is no list's.
@@ -81,15 +120,5 @@ public sealed class ConfigurationLayers(string environmentPrefix, string? file, 
             throw new ConfigurationException(
                 "", $"The configuration file {path} is not valid JSON at line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1}.", exception);
         }
-    }
-
-    // The binder quotes the keys it does not know between apostrophes behind the first colon.
-    private static ConfigurationException Explain(InvalidOperationException exception)
-    {
-        var message = exception.Message;
-        var colon = message.IndexOf(": '", StringComparison.Ordinal);
-        return message.StartsWith("'ErrorOnUnknownConfiguration'", StringComparison.Ordinal) && colon > 0
-            ? new ConfigurationException(message[(colon + 2)..].Replace("'", "", StringComparison.Ordinal).TrimEnd('.'), "There is no such key. See docs/configuration.md for all keys.", exception)
-            : new ConfigurationException("", message, exception);
     }
 }

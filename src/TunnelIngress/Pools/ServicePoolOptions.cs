@@ -17,14 +17,7 @@ internal sealed class ServicePoolOptions : PooledDatabaseOptions
     public static ServicePoolOptions From(ServicePool pool)
     {
         var configuration = new ConfigurationBuilder().AddInMemoryCollection(pool.Settings.Select(static setting => new KeyValuePair<string, string?>(setting.Key, setting.Value))).Build();
-        try
-        {
-            return configuration.Get<ServicePoolOptions>(static binder => binder.ErrorOnUnknownConfiguration = true) ?? new ServicePoolOptions();
-        }
-        catch (InvalidOperationException exception)
-        {
-            throw new ConfigurationException("", exception.Message, exception);
-        }
+        return ConfigurationBinding.Bind(configuration, static configuration => configuration.Get<ServicePoolOptions>(), static _ => null);
     }
 
     /// <summary>The pool that is stored.</summary>
@@ -45,7 +38,7 @@ internal sealed class ServicePoolOptions : PooledDatabaseOptions
             throw new ConfigurationException("ServerName", "Where the database is, only the connector knows; give the name in its certificate: --server-name NAME.");
         }
 
-        return PoolDefinitions.From("", options, new OriginAccess(dialer, pool.Service)
+        return PoolDefinitions.From(prefix: "", options, new OriginAccess(dialer, pool.Service)
         {
             Host = pool.Service,
             Password = secret.Password,

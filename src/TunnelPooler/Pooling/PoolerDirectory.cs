@@ -57,7 +57,7 @@ internal sealed class PoolerDirectory : IClientDirectory, IAsyncDisposable
 
     private static ClientCredential CredentialOf(string key, PoolerUserOptions options, PoolerTlsOptions tls)
     {
-        var password = PasswordSetting.Read(key, options.PasswordFile, options.Password);
+        var password = PasswordSetting.Read($"{key}:PasswordFile", options.PasswordFile, options.Password);
         if ((password is null ? 0 : 1) + (options.Verifier is null ? 0 : 1) + (options.Certificate ? 1 : 0) != 1)
         {
             throw new ConfigurationException(key, "Give the user one of PasswordFile, Password (from the environment), Verifier and Certificate.");

@@ -23,14 +23,14 @@ internal static class PoolerPools
         var key = $"Pools:{name}";
         var access = AccessTo(key, options, time) with
         {
-            Password = PasswordSetting.Read(key, options.PasswordFile, options.Password),
+            Password = PasswordSetting.Read($"{key}:PasswordFile", options.PasswordFile, options.Password),
             Roots = PemCertificates.ReadFile($"{key}:CaFile", options.CaFile) is { } roots ? PemCertificates.Roots($"{key}:CaFile", roots) : null,
             ClientCertificate = PemCertificates.ReadFile($"{key}:ClientCertificate", options.ClientCertificate) is { } certificate
                 ? PemCertificates.WithKey($"{key}:ClientCertificate", certificate, PemCertificates.ReadFile($"{key}:ClientKey", options.ClientKey))
                 : null,
         };
         options.Database ??= name == AnyName ? null : name;
-        return PoolDefinitions.From(key, options, access);
+        return PoolDefinitions.From($"{key}:", options, access);
     }
 
     /// <summary>How the user that looks up the others logs in; null without one.</summary>
@@ -49,7 +49,7 @@ internal static class PoolerPools
             Origin = definition.Origin with
             {
                 User = user,
-                Password = PasswordSetting.Read(key, asked.PasswordFile, asked.Password),
+                Password = PasswordSetting.Read($"{key}:PasswordFile", asked.PasswordFile, asked.Password),
                 Database = definition.AnyDatabase ? "postgres" : definition.Origin.Database,
             },
         }, asked.Query);

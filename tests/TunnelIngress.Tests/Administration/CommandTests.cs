@@ -359,6 +359,23 @@ public sealed class CommandTests : IDisposable
         Assert.Contains($"tunnel-ingress {command}", help.Output, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("--set Bogus=1", "configuration: Bogus: There is no such key. See docs/configuration.md for all keys.")]
+    [InlineData("--set querytimeoutsecond=1", "configuration: querytimeoutsecond: There is no such key. Did you mean QueryTimeoutSeconds?")]
+    [InlineData("--max abc", "configuration: Max: 'abc' cannot be used; write a whole number.")]
+    [InlineData("--max 0", "configuration: Max: 0 is out of range; write 1 to 10000.")]
+    [InlineData("--mode fast", "configuration: Mode: 'fast' is no mode; write transaction, session or statement.")]
+    [InlineData("--password-file nofile", "configuration: --password-file: The password file nofile cannot be read: ")]
+    public async Task A_pool_that_cannot_be_is_refused_with_its_key(string options, string expected)
+    {
+        await FillAsync();
+
+        var refused = await RefusedAsync(2, ["pool", "set", "orders-db", "--user", "orders", .. options.Split(' ')]);
+
+        Assert.StartsWith($"tunnel-ingress: {expected}", refused.Error, StringComparison.Ordinal);
+        Assert.Single(refused.Error.TrimEnd('\n').Split('\n'));
+    }
+
     private static async Task<(string Id, string Secret)> ReadTokenAsync(string file)
     {
         using var document = JsonDocument.Parse(await File.ReadAllTextAsync(file, Cancel));
