@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
 using Shared.Hosting.Configuration;
 using Shared.Hosting.Logging;
 
@@ -14,14 +16,11 @@ public static class ProgramRunner
     {
         RunCompletionsInline();
         var result = root.Parse(args);
-        if (result.Errors.Count > 0 && result.Action is System.CommandLine.Invocation.ParseErrorAction)
+        var mistakes = Mistakes(result);
+        if (mistakes.Count > 0)
         {
-            foreach (var error in result.Errors)
-            {
-                await Console.Error.WriteLineAsync($"{root.Name}: {error.Message}");
-            }
-
-            await Console.Error.WriteLineAsync($"Try '{root.Name} --help'.");
+            await SayAsync(root, mistakes);
+            await Console.Error.WriteLineAsync($"Try '{NameOf(result.CommandResult)} --help'.");
             return ExitCodes.Usage;
         }
 
@@ -35,15 +34,47 @@ public static class ProgramRunner
         }
         catch (ConfigurationException exception)
         {
-            await Console.Error.WriteLineAsync($"{root.Name}: configuration: {exception.Message}");
+            await SayAsync(root, exception.Problems.Select(static problem => $"configuration: {problem}"));
             return ExitCodes.Usage;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             // Whatever could not be reached may have written it.
-            await Console.Error.WriteLineAsync($"{root.Name}: {VisibleText.Of(exception.Message)}");
+            await SayAsync(root, [VisibleText.Of(exception.Message)]);
             return ExitCodes.Failure;
         }
+        catch (Exception exception)
+        {
+            await SayAsync(root, [$"unexpected, and probably a fault of this program{Details(exception, result)}"]);
+            return ExitCodes.Failure;
+        }
+    }
+
+    // Help is shown in spite of arguments that are still missing, but not for a command that there is not.
+    private static IReadOnlyList<string> Mistakes(ParseResult result) => result.Action switch
+    {
+        ParseErrorAction => [.. result.Errors.Select(static error => error.Message)],
+        _ => [.. result.UnmatchedTokens.Select(static token => $"Unrecognized command or argument '{token}'.")],
+    };
+
+    private static string NameOf(CommandResult command) =>
+        command.Parent is CommandResult parent ? $"{NameOf(parent)} {command.Command.Name}" : command.Command.Name;
+
+    private static async Task SayAsync(RootCommand root, IEnumerable<string> lines)
+    {
+        foreach (var line in lines)
+        {
+            await Console.Error.WriteLineAsync($"{root.Name}: {line}");
+        }
+    }
+
+    // A command without that option has no log either; who runs it sees at once what happened.
+    private static string Details(Exception exception, ParseResult result)
+    {
+        var level = result.CommandResult.Command.Options.OfType<Option<string?>>().FirstOrDefault(static option => option.Name == RunOptions.LogLevel);
+        return level is null || result.GetValue(level)?.ToUpperInvariant() is "DEBUG" or "TRACE"
+            ? $": {exception}"
+            : $"; {RunOptions.LogLevel} Debug shows where: {exception.GetType().Name}: {exception.Message}";
     }
 
     /// <summary>
