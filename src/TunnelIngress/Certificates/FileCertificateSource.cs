@@ -1,6 +1,7 @@
 using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Shared.Hosting.Configuration;
 using TunnelIngress.Configuration;
 
 namespace TunnelIngress.Certificates;
@@ -21,7 +22,7 @@ internal sealed class FileCertificateSource : ICertificateSource
     private string _stamp;
 
     /// <summary>Loads the certificate.</summary>
-    /// <exception cref="IOException">It cannot be used; the message names the file and says why.</exception>
+    /// <exception cref="ConfigurationException">It cannot be used; the message names the file and says why.</exception>
     public FileCertificateSource(CertificateOptions options, TimeProvider time, ILogger<FileCertificateSource> logger)
     {
         (_options, _time, _logger) = (options, time, logger);
@@ -66,18 +67,20 @@ internal sealed class FileCertificateSource : ICertificateSource
         }
         catch (Exception exception) when (exception is CryptographicException or ArgumentException or UnauthorizedAccessException or IOException)
         {
-            throw new IOException($"The certificate in {_options.File} cannot be used: {exception.Message} The file must hold the PEM chain, with the private key in it or in --certificate-key, or be a PFX file.", exception);
+            throw Unusable($"cannot be used: {exception.Message} The file must hold the PEM chain, with the private key in it or in --certificate-key, or be a PFX file.", exception);
         }
 
         var now = _time.GetUtcNow();
         if (leaf.NotAfter.ToUniversalTime() < now.UtcDateTime)
         {
-            throw new IOException($"The certificate in {_options.File} expired on {leaf.NotAfter.ToUniversalTime():yyyy-MM-dd}. Renew it.");
+            throw Unusable($"expired on {leaf.NotAfter.ToUniversalTime():yyyy-MM-dd}. Renew it.");
         }
 
         _logger.CertificateLoaded(leaf.Subject, _options.File!, leaf.NotAfter.ToUniversalTime());
         return SslStreamCertificateContext.Create(leaf, chain, offline: true);
     }
+
+    private ConfigurationException Unusable(string why, Exception? cause = null) => new("Certificate:File", $"The certificate in {_options.File} {why}", cause);
 
     private X509Certificate2 LoadLeaf(X509Certificate2Collection chain)
     {

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.Extensions.Time.Testing;
+using Shared.Hosting.Configuration;
 using TunnelIngress.Certificates;
 using TunnelIngress.Configuration;
 using TunnelIngress.Tests.State;
@@ -60,26 +61,29 @@ public sealed class FileCertificateSourceTests : IDisposable
         await using var source = new FileCertificateSource(new CertificateOptions { File = file, PasswordFile = password }, _time, _log);
         Assert.Equal("a.example.com", await _certificates.HandshakeAsync(source, "a.example.com"));
 
-        Assert.Contains(file, Assert.Throws<IOException>(() => new FileCertificateSource(new CertificateOptions { File = file }, _time, _log)).Message, StringComparison.Ordinal);
+        Assert.Contains(file, Assert.Throws<ConfigurationException>(() => new FileCertificateSource(new CertificateOptions { File = file }, _time, _log)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task What_cannot_be_used_at_start_is_refused_with_the_files_name()
     {
-        Assert.Contains(Chain, Assert.Throws<IOException>(Open).Message, StringComparison.Ordinal);
+        Assert.Contains(Chain, Assert.Throws<ConfigurationException>(Open).Message, StringComparison.Ordinal);
 
         await File.WriteAllTextAsync(Chain, "no certificate", Cancel);
         await File.WriteAllTextAsync(Key, "no key", Cancel);
-        Assert.Contains(Chain, Assert.Throws<IOException>(Open).Message, StringComparison.Ordinal);
+        Assert.Contains(Chain, Assert.Throws<ConfigurationException>(Open).Message, StringComparison.Ordinal);
 
         var (chain, _) = _certificates.Pem("a.example.com");
         var (_, othersKey) = _certificates.Pem("b.example.com");
         await File.WriteAllTextAsync(Chain, chain, Cancel);
         await File.WriteAllTextAsync(Key, othersKey, Cancel);
-        Assert.Contains(Chain, Assert.Throws<IOException>(Open).Message, StringComparison.Ordinal);
+        Assert.Contains(Chain, Assert.Throws<ConfigurationException>(Open).Message, StringComparison.Ordinal);
+
+        await File.WriteAllTextAsync(Chain, TestCertificates.SigningRequest("a.example.com"), Cancel);
+        Assert.Contains(Chain, Assert.Throws<ConfigurationException>(Open).Message, StringComparison.Ordinal);
 
         await WriteAsync("a.example.com", DateTimeOffset.UtcNow.AddDays(-1));
-        Assert.Contains("expired", Assert.Throws<IOException>(Open).Message, StringComparison.Ordinal);
+        Assert.Contains("expired", Assert.Throws<ConfigurationException>(Open).Message, StringComparison.Ordinal);
     }
 
     [Fact]

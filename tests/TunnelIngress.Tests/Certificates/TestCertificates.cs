@@ -36,6 +36,13 @@ internal sealed class TestCertificates : IDisposable
         return issued.CopyWithPrivateKey(key);
     }
 
+    /// <summary>What is sent to a CA, and is no certificate yet.</summary>
+    public static string SigningRequest(string hostname)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        return new CertificateRequest($"CN={hostname}", key, HashAlgorithmName.SHA256).CreateSigningRequestPem() + "\n";
+    }
+
     /// <summary>Chain and key as PEM texts.</summary>
     public (string Chain, string Key) Pem(string hostname, DateTimeOffset? notAfter = null)
     {
