@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Logging;
 using Shared.Hosting.CommandLine;
 using Shared.Hosting.Configuration;
 using Shared.Hosting.Lifetime;
@@ -42,8 +43,19 @@ internal static class RunCommand
         ConnectorOptions Load() => layers.Load(static configuration => configuration.Get<ConnectorOptions>());
         using var signals = new ProcessSignals();
         using var loggers = ProgramLog.Create(Load().Log);
-        var host = new ConnectorHost(() => ConnectorSettings.From(Load(), TimeProvider.System), TimeProvider.System, loggers);
-        await host.RunAsync(signals);
+        var logger = loggers.CreateLogger<ConnectorHost>();
+        await new ConnectorHost(LoadSettings, TimeProvider.System, loggers).RunAsync(signals);
         return ExitCodes.Success;
+
+        ConnectorSettings LoadSettings()
+        {
+            var settings = ConnectorSettings.From(Load(), TimeProvider.System);
+            foreach (var key in layers.ChangedWithin("Ingress", "Token", "CaFile", "Log"))
+            {
+                logger.RestartNeeded(key);
+            }
+
+            return settings;
+        }
     }
 }

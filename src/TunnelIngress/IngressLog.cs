@@ -84,9 +84,15 @@ internal static partial class IngressLog
     [LoggerMessage(1532, LogLevel.Information, "Stopped", EventName = "Stopped")]
     public static partial void Stopped(this ILogger logger);
 
-    [LoggerMessage(1540, LogLevel.Information, "Configuration reloaded: local and PostgreSQL listeners; everything else needs a restart", EventName = "Reloaded")]
+    [LoggerMessage(1540, LogLevel.Information, "Configuration reloaded: local and PostgreSQL listeners", EventName = "Reloaded")]
     public static partial void Reloaded(this ILogger logger);
 
-    [LoggerMessage(1541, LogLevel.Error, "Configuration not reloaded: {Reason}", EventName = "ReloadFailed")]
+    [LoggerMessage(1541, LogLevel.Error, "Configuration not reloaded, the old one stays: {Reason}", EventName = "ReloadFailed")]
     public static partial void ReloadFailed(this ILogger logger, string reason);
+
+    [LoggerMessage(1542, LogLevel.Warning, "{Key} changed; it takes effect after a restart", EventName = "RestartNeeded")]
+    public static partial void RestartNeeded(this ILogger logger, string key);
+
+    [LoggerMessage(1543, LogLevel.Error, "Configuration reloaded, but not every address is listened on: {Reason}", EventName = "ReloadIncomplete")]
+    public static partial void ReloadIncomplete(this ILogger logger, string reason);
 }

@@ -58,8 +58,23 @@ internal static class RunCommand
         var state = new StateWatcher(new SqliteStateStore(directory), time, loggers.CreateLogger<StateWatcher>());
         await state.StartAsync(signals.Drain);
         await using var certificates = await CertificatesAsync(settings, directory, state, time, loggers, signals.Drain);
-        await new IngressHost(settings, () => IngressSettings.From(Load()), state, certificates, options.Keys ?? OriginSecrets.KeysIn(directory), time, loggers).RunAsync(signals);
+        var logger = loggers.CreateLogger<IngressHost>();
+        await new IngressHost(settings, Reload, state, certificates, options.Keys ?? OriginSecrets.KeysIn(directory), time, loggers).RunAsync(signals);
         return ExitCodes.Success;
+
+        IngressSettings Reload()
+        {
+            var next = IngressSettings.From(Load());
+
+            // Without an address for PostgreSQL at the start there is nothing that could listen on one.
+            string[] reloaded = settings.Postgres.Count > 0 ? ["Local", "Postgres:Listen"] : ["Local"];
+            foreach (var key in layers.ChangedBeside(reloaded))
+            {
+                logger.RestartNeeded(key);
+            }
+
+            return next;
+        }
     }
 
     /// <summary>Null when the public addresses speak no TLS.</summary>

@@ -41,7 +41,19 @@ internal static class ForwardCommand
         var settings = ForwardSettings.From(options);
         using var signals = new ProcessSignals();
         using var loggers = ProgramLog.Create(options.Log);
-        await new Forwarder(settings, () => ForwardSettings.From(Load()), TimeProvider.System, loggers.CreateLogger<Forwarder>()).RunAsync(signals);
+        var logger = loggers.CreateLogger<Forwarder>();
+        await new Forwarder(settings, Reload, TimeProvider.System, logger).RunAsync(signals);
         return ExitCodes.Success;
+
+        ForwardSettings Reload()
+        {
+            var next = ForwardSettings.From(Load());
+            foreach (var key in layers.ChangedBeside("Listen", "AllowRemote"))
+            {
+                logger.RestartNeeded(key);
+            }
+
+            return next;
+        }
     }
 }

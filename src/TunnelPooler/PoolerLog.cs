@@ -34,8 +34,14 @@ internal static partial class PoolerLog
     [LoggerMessage(3030, LogLevel.Information, "Configuration reloaded", EventName = "Reloaded")]
     public static partial void Reloaded(this ILogger logger);
 
-    [LoggerMessage(3031, LogLevel.Error, "Configuration not reloaded: {Reason}", EventName = "ReloadFailed")]
+    [LoggerMessage(3031, LogLevel.Error, "Configuration not reloaded, the old one stays: {Reason}", EventName = "ReloadFailed")]
     public static partial void ReloadFailed(this ILogger logger, string reason);
+
+    [LoggerMessage(3032, LogLevel.Warning, "{Key} changed; it takes effect after a restart", EventName = "RestartNeeded")]
+    public static partial void RestartNeeded(this ILogger logger, string key);
+
+    [LoggerMessage(3033, LogLevel.Error, "Configuration reloaded, but not every address is listened on: {Reason}", EventName = "ReloadIncomplete")]
+    public static partial void ReloadIncomplete(this ILogger logger, string reason);
 
     [LoggerMessage(3022, LogLevel.Information, "Stopped", EventName = "Stopped")]
     public static partial void Stopped(this ILogger logger);
@@ -43,12 +49,12 @@ internal static partial class PoolerLog
     [LoggerMessage(3040, LogLevel.Information, "Pooling on {Address}: {Pools}", EventName = "PoolerListening")]
     public static partial void PoolerListening(this ILogger logger, string address, string pools);
 
+    [LoggerMessage(3041, LogLevel.Information, "Management on {Address}: /healthz /readyz /metrics", EventName = "ManagementListening")]
+    public static partial void ManagementListening(this ILogger logger, string address);
+
     [LoggerMessage(3047, LogLevel.Information, "Draining: {Clients} clients have {GraceSeconds} s to finish", EventName = "PoolerDraining")]
     public static partial void PoolerDraining(this ILogger logger, int clients, double graceSeconds);
 
     [LoggerMessage(3048, LogLevel.Warning, "The grace time is over; {Clients} clients are cut", EventName = "PoolerDrainCut")]
     public static partial void PoolerDrainCut(this ILogger logger, int clients);
 }
-    [LoggerMessage(3041, LogLevel.Information, "Management on {Address}: /healthz /readyz /metrics", EventName = "ManagementListening")]
-    public static partial void ManagementListening(this ILogger logger, string address);
-

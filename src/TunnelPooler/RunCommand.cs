@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Logging;
 using Shared.Hosting.CommandLine;
 using Shared.Hosting.Configuration;
 using Shared.Hosting.Lifetime;
@@ -52,8 +53,20 @@ internal static class RunCommand
             await RequireReachableAsync(settings);
         }
 
-        await new PoolerServer(settings, () => PoolerSettings.From(Load(), TimeProvider.System), TimeProvider.System, loggers).RunAsync(signals);
+        var logger = loggers.CreateLogger<PoolerServer>();
+        await new PoolerServer(settings, Reload, TimeProvider.System, loggers).RunAsync(signals);
         return ExitCodes.Success;
+
+        PoolerSettings Reload()
+        {
+            var next = PoolerSettings.From(Load(), TimeProvider.System);
+            foreach (var key in layers.ChangedWithin("Management", "Log"))
+            {
+                logger.RestartNeeded(key);
+            }
+
+            return next;
+        }
     }
 
     private static async Task RequireReachableAsync(PoolerSettings settings)

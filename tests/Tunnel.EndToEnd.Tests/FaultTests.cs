@@ -232,11 +232,14 @@ public sealed class FaultTests(ClusterFixture fixture) : IAsyncLifetime
         await connector.SignalAsync("HUP");
         var failed = await connector.WaitForAsync("ReloadFailed");
         Assert.Contains("Bogus", failed["Reason"], StringComparison.Ordinal);
-        await File.WriteAllTextAsync(config, """{ "GraceSeconds": 7 }""", Cancelled);
+        await File.WriteAllTextAsync(config, """{ "GraceSeconds": 7, "Log": { "Level": "Warning" } }""", Cancelled);
         await connector.SignalAsync("HUP");
         await connector.WaitForAsync("Reloaded");
+        Assert.Equal("Log:Level", (await connector.WaitForAsync("RestartNeeded"))["Key"]);
+        Assert.Equal(1, connector.Count("RestartNeeded"));
         await _cluster.Ingress.SignalAsync("HUP");
         await _cluster.Ingress.WaitForAsync("Reloaded");
+        Assert.Equal(0, _cluster.Ingress.Count("RestartNeeded"));
 
         await DatabaseClient.AssertAnswersAsync(client);
         await AssertWorksAsync();

@@ -36,7 +36,7 @@ public sealed class PoolerReloadTests(PoolerUsersFixture fixture) : IClassFixtur
     {
         const string Name = nameof(Console_reloads_or_says_what_is_wrong);
         var file = await ConfigureAsync(Name, "admin");
-        var (_, address) = await fixture.StartAsync(file);
+        var (pooler, address) = await fixture.StartAsync(file);
         Assert.Contains("RELOAD", (await PoolerUsersFixture.PsqlAsync(address, "admin", "x", "pooler", "reload")).EnsureSuccess().Output, StringComparison.Ordinal);
 
         await File.WriteAllTextAsync(file, """{ "Listn": [] }""", Cancelled);
@@ -44,6 +44,24 @@ public sealed class PoolerReloadTests(PoolerUsersFixture fixture) : IClassFixtur
 
         Assert.Contains("Listn", failed.Error, StringComparison.Ordinal);
         Assert.Contains("what was in force stays so", failed.Error, StringComparison.Ordinal);
+        Assert.Contains("Listn", (await pooler.WaitForAsync("ReloadFailed"))["Reason"], StringComparison.Ordinal);
+        (await PoolerUsersFixture.PsqlAsync(address, "admin", "x", "postgres", "select 1")).EnsureSuccess();
+    }
+
+    [Fact]
+    public async Task Reload_tells_what_waits_for_a_restart_and_which_address_it_cannot_have()
+    {
+        const string Name = nameof(Reload_tells_what_waits_for_a_restart_and_which_address_it_cannot_have);
+        var configuration = Configuration(["admin"], fixture.Pool(("User", "postgres")));
+        var (pooler, address) = await fixture.StartAsync(await fixture.ConfigureAsync(Name, configuration));
+
+        configuration["Listen"] = new[] { "127.0.0.1:0", "unix:/nowhere/pooler.sock" };
+        configuration["Management"] = $"unix:{Path.Combine(fixture.Directory, "unused.sock")}";
+        await fixture.ConfigureAsync(Name, configuration);
+        await pooler.SignalAsync("HUP");
+
+        Assert.Equal("Management", (await pooler.WaitForAsync("RestartNeeded"))["Key"]);
+        Assert.Contains("the directory /nowhere does not exist", (await pooler.WaitForAsync("ReloadIncomplete"))["Reason"], StringComparison.Ordinal);
         (await PoolerUsersFixture.PsqlAsync(address, "admin", "x", "postgres", "select 1")).EnsureSuccess();
     }
 

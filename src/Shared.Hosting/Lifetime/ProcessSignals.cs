@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
 using Shared.Streams;
 
 namespace Shared.Hosting.Lifetime;
@@ -12,10 +13,13 @@ public sealed class ProcessSignals : IDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Signal _reload = new();
     private readonly PosixSignalRegistration[] _registrations;
+    private readonly bool _ignoresReload;
 
     /// <summary>Registers the handlers; from here on the process ends only by its own doing.</summary>
     public ProcessSignals()
     {
+        // A signal that a process ignores from its start on stays ignored whatever the runtime registers.
+        _ignoresReload = IgnoredSignals.ContainHangup();
         _registrations =
         [
             PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnEnd),
@@ -31,8 +35,15 @@ public sealed class ProcessSignals : IDisposable
     public CancellationToken Stop => _stop.Token;
 
     /// <summary>Waits for the first SIGTERM or SIGINT; reloads at each SIGHUP until then, one after the other.</summary>
-    public async Task WaitForDrainAsync(Action onReload)
+    /// <param name="onReload">Reads the configuration anew.</param>
+    /// <param name="logger">Told when no SIGHUP will come.</param>
+    public async Task WaitForDrainAsync(Action onReload, ILogger logger)
     {
+        if (_ignoresReload)
+        {
+            logger.ReloadIgnored();
+        }
+
         try
         {
             while (true)

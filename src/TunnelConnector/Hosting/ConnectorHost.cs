@@ -33,7 +33,7 @@ internal sealed class ConnectorHost(Func<ConnectorSettings> load, TimeProvider t
 
         using var stop = new CancellationTokenSource();
         var running = Task.WhenAll(links.Select(link => link.RunAsync(signals.Drain, stop.Token)));
-        await signals.WaitForDrainAsync(() => Reload(settings, links));
+        await signals.WaitForDrainAsync(() => Reload(settings, links), _logger);
         await DrainAsync(links, settings.Value.Grace, signals);
         await stop.CancelAsync();
         await running;
@@ -67,11 +67,6 @@ internal sealed class ConnectorHost(Func<ConnectorSettings> load, TimeProvider t
         {
             _logger.ReloadFailed(exception.Message);
             return;
-        }
-
-        if (!fresh.Ingresses.SequenceEqual(settings.Value.Ingresses))
-        {
-            _logger.RestartNeeded("Ingress");
         }
 
         settings.Replace(fresh with { Ingresses = settings.Value.Ingresses });

@@ -52,7 +52,7 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         Task[] watchers = [withdrawal.RunAsync(watching.Token), state.RunAsync(watching.Token)];
         _serviceManager.Ready();
 
-        await signals.WaitForDrainAsync(() => Reload(local, postgres));
+        await signals.WaitForDrainAsync(() => Reload(local, postgres), _logger);
         _serviceManager.Stopping();
         local.Close();
         await DrainAsync(services, postgres, signals.Stop);
@@ -116,9 +116,13 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
             postgres?.Listen(next.Postgres);
             _logger.Reloaded();
         }
-        catch (Exception exception) when (exception is ConfigurationException or IOException)
+        catch (ConfigurationException exception)
         {
             _logger.ReloadFailed(exception.Message);
+        }
+        catch (IOException exception)
+        {
+            _logger.ReloadIncomplete(exception.Message);
         }
     }
 

@@ -37,7 +37,7 @@ internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> 
             time);
         listeners.Apply(settings.Listen, OnListening);
         _serviceManager.Ready();
-        await signals.WaitForDrainAsync(() => Reload(listeners));
+        await signals.WaitForDrainAsync(() => Reload(listeners), logger);
         listeners.Close();
         await DrainAsync(signals.Stop);
         await listeners.StopAsync();
@@ -53,9 +53,13 @@ internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> 
             listeners.Apply(reload().Listen, OnListening);
             logger.Reloaded();
         }
-        catch (Exception exception) when (exception is ConfigurationException or IOException)
+        catch (ConfigurationException exception)
         {
             logger.ReloadFailed(exception.Message);
+        }
+        catch (IOException exception)
+        {
+            logger.ReloadIncomplete(exception.Message);
         }
     }
 

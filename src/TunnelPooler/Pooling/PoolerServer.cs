@@ -42,7 +42,7 @@ internal sealed class PoolerServer(PoolerSettings settings, Func<PoolerSettings>
         }
 
         _serviceManager.Ready();
-        await signals.WaitForDrainAsync(() => ReloadOrLog(pooler, listeners));
+        await signals.WaitForDrainAsync(() => ReloadBySignal(pooler, listeners), _logger);
         listeners.Close();
         await DrainAsync(pooler, signals.Stop);
         await cut.CancelAsync();
@@ -60,19 +60,19 @@ internal sealed class PoolerServer(PoolerSettings settings, Func<PoolerSettings>
     private void Listen(ListenerSet<ListenAddress> listeners, PoolerSettings now) =>
         listeners.Apply(now.Listen, (_, address) => _logger.PoolerListening(address.ToString(), string.Join(", ", now.Pooling.Pools.Keys)));
 
-    private void ReloadOrLog(PostgresPooler pooler, ListenerSet<ListenAddress> listeners)
+    private void ReloadBySignal(PostgresPooler pooler, ListenerSet<ListenAddress> listeners)
     {
         try
         {
             Reload(pooler, listeners);
         }
-        catch (IOException exception)
+        catch (IOException)
         {
-            _logger.ReloadFailed(exception.Message);
+            // Nobody waits for an answer, and the log has it.
         }
     }
 
-    /// <exception cref="IOException">The configuration is wrong; what was in force stays so.</exception>
+    /// <exception cref="IOException">The configuration is wrong, and what was in force stays so; or an address cannot be listened on. The log has it, too.</exception>
     private void Reload(PostgresPooler pooler, ListenerSet<ListenAddress> listeners)
     {
         lock (_reloading)
@@ -84,6 +84,7 @@ internal sealed class PoolerServer(PoolerSettings settings, Func<PoolerSettings>
             }
             catch (ConfigurationException exception)
             {
+                _logger.ReloadFailed(exception.Message);
                 throw new IOException(exception.Message, exception);
             }
 
@@ -91,7 +92,16 @@ internal sealed class PoolerServer(PoolerSettings settings, Func<PoolerSettings>
             _retired.RemoveAll(static task => task.IsCompletedSuccessfully);
             _retired.Add(_settings.Directory.DisposeAsync().AsTask());
             _settings = next;
-            Listen(listeners, next);
+            try
+            {
+                Listen(listeners, next);
+            }
+            catch (IOException exception)
+            {
+                _logger.ReloadIncomplete(exception.Message);
+                throw;
+            }
+
             _logger.Reloaded();
         }
     }
