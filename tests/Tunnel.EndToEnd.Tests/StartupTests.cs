@@ -16,7 +16,9 @@ public sealed class StartupTests(ClusterFixture fixture)
         { "tunnel-connector", "run --config /nowhere", "The configuration file /nowhere cannot be read" },
         { "tunnel-connector", "run --config {unknown}", "Servcies: There is no such key" },
         { "tunnel-connector", "run --service db", "--service takes NAME=TARGET, not 'db'" },
-        { "tunnel-connector", "run --no-such-flag", "Unrecognized command or argument '--no-such-flag'" },
+        { "tunnel-connector", "run --no-such-flag", "Unrecognized command or argument '--no-such-flag'.\nTry 'tunnel-connector run --help'" },
+        { "tunnel-connector", "check --help", "Unrecognized command or argument 'check'.\nTry 'tunnel-connector --help'" },
+        { "tunnel-connector", "run --log-format xml", "Log:Format: 'xml' cannot be used (option --log-format); write text or json" },
         { "tunnel-pooler", "forward --hostname db --listen 127.0.0.1:70000 --token-file {token}", "Listen:0: '127.0.0.1:70000' is not an address" },
         { "tunnel-pooler", "forward --hostname db --listen 0.0.0.0:5432 --token-file {token}", "AllowRemote" },
         { "tunnel-pooler", "forward --hostname wss://db --listen 127.0.0.1:0 --token-file {token}", "Hostname: 'wss://db' is not a host" },
@@ -26,6 +28,8 @@ public sealed class StartupTests(ClusterFixture fixture)
         { "tunnel-ingress", "run --state {state} --dev-certificate --listen 127.0.0.1:0 --management 0.0.0.0:9080", "Management: '0.0.0.0:9080' can be reached from outside" },
         { "tunnel-ingress", "run --state {state} --dev-certificate --listen 127.0.0.1:0 --local db=0.0.0.0:0", "whoever reaches it needs no token" },
         { "tunnel-ingress", "run --state {state} --config {unknown}", "Servcies: There is no such key" },
+        { "tunnel-ingress", "run --state {state} --listen 127.0.0.1:0 --certificate /nowhere.pem", "Certificate:File: The certificate in /nowhere.pem cannot be used" },
+        { "tunnel-ingress", "service add", "Try 'tunnel-ingress service add --help'" },
     };
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
@@ -58,18 +62,45 @@ public sealed class StartupTests(ClusterFixture fixture)
             program, [program == "tunnel-pooler" ? "forward" : "run"], new Dictionary<string, string> { [variable] = "1" });
 
         Assert.Equal(2, result.ExitCode);
-        Assert.Contains("BOGUS: There is no such key", result.Error, StringComparison.Ordinal);
+        Assert.Contains($"BOGUS: There is no such key (environment variable {variable})", result.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("tunnel-pooler", "forward --hostname db --listen {taken} --token-file {token}")]
+    [InlineData("tunnel-pooler", "run --config {pooler} --listen 127.0.0.1:0 --management {taken}")]
+    [InlineData("tunnel-ingress", "run --state {state} --dev-certificate --listen {taken} --management 127.0.0.1:0")]
+    [InlineData("tunnel-ingress", "run --state {state} --dev-certificate --listen 127.0.0.1:0 --management {taken}")]
+    [InlineData("tunnel-ingress", "run --state {state} --dev-certificate --listen 127.0.0.1:0 --management 127.0.0.1:0 --postgres {taken}")]
+    public async Task Address_that_is_taken_is_named_in_one_line(string program, string arguments)
+    {
+        var taken = fixture.RawWays["forwarder"].ToString();
+        var pooler = Path.Combine(fixture.Cluster.Directory, $"{Guid.NewGuid():N}.json");
+        await File.WriteAllTextAsync(pooler, """{ "Pools": { "db": { "Origin": "tcp://127.0.0.1:1" } } }""", Cancelled);
+        var filled = arguments
+            .Replace("{taken}", taken, StringComparison.Ordinal)
+            .Replace("{token}", fixture.Cluster.ApplicationToken, StringComparison.Ordinal)
+            .Replace("{pooler}", pooler, StringComparison.Ordinal)
+            .Replace("{state}", Path.Combine(fixture.Cluster.Directory, "other-state"), StringComparison.Ordinal);
+
+        var result = await CommandLine.RunAsync(program, filled.Split(' '));
+
+        Assert.Equal(1, result.ExitCode);
+        Assert.Contains($"{program}: Cannot listen on {taken}: the address is in use", result.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", result.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("Pooling on", result.Error, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Address_that_is_taken_is_named()
+    public async Task Reload_that_will_not_come_by_signal_is_told_at_the_start()
     {
-        var taken = fixture.RawWays["forwarder"].ToString();
-        var result = await CommandLine.RunAsync(
-            "tunnel-pooler", ["forward", "--hostname", "db", "--listen", taken, "--token-file", fixture.Cluster.ApplicationToken]);
+        const string Ignoring = "trap '' HUP; exec \"$0\" forward --hostname db --listen 127.0.0.1:0 --token-file \"$1\" --log-format json";
+        await using var ignoring = ProgramProcess.Start("sh", ["-c", Ignoring, CommandLine.PathOf("tunnel-pooler"), fixture.Cluster.ApplicationToken]);
+        await ignoring.WaitForAsync("ReloadIgnored");
 
-        Assert.Equal(1, result.ExitCode);
-        Assert.Contains($"Cannot listen on {taken}: the address is in use", result.Error, StringComparison.Ordinal);
+        var (hearing, _) = await fixture.Cluster.StartForwarderAsync("db");
+        await hearing.SignalAsync("HUP");
+        await hearing.WaitForAsync("Reloaded");
+        Assert.Equal(0, hearing.Count("ReloadIgnored"));
     }
 
     [Fact]

@@ -68,7 +68,8 @@ public static class CommandLine
         return start;
     }
 
-    private static string PathOf(string program) => program switch
+    /// <summary>Where one of our programs was built; anything else as it is.</summary>
+    public static string PathOf(string program) => program switch
     {
         "tunnel-ingress" => Built("TunnelIngress", program),
         "tunnel-connector" => Built("TunnelConnector", program),
