@@ -78,6 +78,9 @@ public sealed class ClientHandshakeTests
     [InlineData("42601", "user", "joe", "options", "-c")]
     [InlineData("42601", "user", "joe", "options", "--=")]
     [InlineData("42601", "user", "joe", "options", "-f")]
+    [InlineData("42704", "user", "joe", "USER", "jane")]
+    [InlineData("42704", "user", "joe", "options", "-c database=x")]
+    [InlineData("22023", "user", "joe", "replication", "maybe")]
     public async Task Impossible_parameters_are_refused(string code, params string[] parameters) =>
         Assert.Equal(code, (await Assert.ThrowsAsync<HandshakeRefusedException>(() => ReadAsync(Startup(V30, parameters)))).Error.Code);
 

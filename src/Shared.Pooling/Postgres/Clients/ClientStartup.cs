@@ -21,7 +21,7 @@ internal sealed record ClientStartup
     /// <summary>The minor version of the protocol that is spoken: 0 or 2.</summary>
     public required int Minor { get; init; }
 
-    /// <summary>What the replication parameter said; null without.</summary>
+    /// <summary>How it wants to replicate: "true" or "database"; null for an ordinary client.</summary>
     public string? Replication { get; init; }
 
     /// <summary>The hostname it asked for in TLS; null without.</summary>

@@ -33,7 +33,7 @@ internal static class StartupParameters
                     options = value;
                     break;
                 case "replication":
-                    replication = value is "false" or "off" or "no" or "0" ? null : value;
+                    replication = ReplicationParameter.Read(value);
                     break;
                 default:
                     if (name.StartsWith("_pq_.", StringComparison.Ordinal))
@@ -67,6 +67,11 @@ internal static class StartupParameters
         }
 
         all.AddRange(settings);
+        if (all.Find(static setting => IsNoSetting(setting.Key)).Key is { } reserved)
+        {
+            throw new HandshakeRefusedException(PostgresError.Fatal(SqlState.UndefinedObject, $"unrecognized configuration parameter \"{reserved}\""));
+        }
+
         unknown = protocolOptions;
         return new ClientStartup
         {
@@ -78,6 +83,9 @@ internal static class StartupParameters
             Replication = replication,
         };
     }
+
+    // In the startup message of a connection for replication they would be more than settings: another user's name, for one.
+    private static bool IsNoSetting(string name) => name is "user" or "database" or "options" or "replication";
 
     private static string Truncate(string name) => Encoding.UTF8.GetByteCount(name) <= LongestName ? name : name[..Math.Min(name.Length, LongestName)];
 

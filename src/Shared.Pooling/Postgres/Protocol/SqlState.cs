@@ -10,12 +10,14 @@ internal static class SqlState
     public const string UnableToConnect = "08001";
     public const string ProtocolViolation = "08P01";
     public const string FeatureNotSupported = "0A000";
+    public const string InvalidParameterValue = "22023";
     public const string InvalidTransactionTermination = "2D000";
     public const string InvalidAuthorization = "28000";
     public const string InvalidPassword = "28P01";
     public const string InvalidSqlStatementName = "26000";
     public const string InvalidCatalogName = "3D000";
     public const string DuplicatePreparedStatement = "42P05";
+    public const string UndefinedObject = "42704";
     public const string SyntaxError = "42601";
     public const string InsufficientPrivilege = "42501";
     public const string ProgramLimitExceeded = "54000";
