@@ -6,6 +6,8 @@ namespace Shared.Pooling.Pools;
 /// </summary>
 internal sealed class ConnectionBudget
 {
+    private static readonly TimeSpan RetryInterval = TimeSpan.FromMilliseconds(100);
+
     private readonly Lock _gate = new();
     private readonly List<Member> _members = [];
     private int _taken;
@@ -51,6 +53,18 @@ internal sealed class ConnectionBudget
         lock (_gate)
         {
             return _taken < Limit && ++_taken > 0;
+        }
+    }
+
+    /// <summary>Takes a place; waits for one. Not to be called under a pool's lock.</summary>
+    /// <exception cref="OperationCanceledException">There was none in time.</exception>
+    public async Task TakeAsync(TimeProvider time, CancellationToken cancellationToken)
+    {
+        // A pool whose connection becomes idle tells nobody, so it is looked for.
+        using var timer = new PeriodicTimer(RetryInterval, time);
+        while (!TryTake())
+        {
+            await timer.WaitForNextTickAsync(cancellationToken);
         }
     }
 

@@ -146,7 +146,7 @@ internal sealed class ConsoleCommands(PoolSet pools, Func<CancellationToken, Tas
             table.Add(
                 Text(client.Identity.Id), client.Identity.Database, client.Identity.User, client.Identity.Remote, activity.State.ToString().ToLowerInvariant(),
                 Text((long)activity.Elapsed.TotalMilliseconds), activity.Connected.ToString("u", CultureInfo.InvariantCulture),
-                Text(activity.Requests), Text(activity.Transactions), client.Server is { } server ? Text(server.ProcessId) : null);
+                Text(activity.Requests), Text(activity.Transactions), client.ServerProcessId is { } process ? Text(process) : null);
         }
 
         return table;

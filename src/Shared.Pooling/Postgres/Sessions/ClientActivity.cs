@@ -14,6 +14,9 @@ internal enum ClientState
 
     /// <summary>In a transaction, with nothing asked.</summary>
     IdleInTransaction,
+
+    /// <summary>On a connection of its own that nobody looks into.</summary>
+    Replicating,
 }
 
 /// <summary>What a client is doing and since when. Written by its session; read by anyone, for timeouts and the console.</summary>
@@ -41,6 +44,8 @@ internal sealed class ClientActivity(TimeProvider time)
     public DateTimeOffset Connected { get; } = time.GetUtcNow();
 
     public void Waiting() => Enter(ClientState.Waiting);
+
+    public void Replicating() => Enter(ClientState.Replicating);
 
     public void Linked() => Enter(ClientState.Active);
 

@@ -3,11 +3,22 @@ using Shared.Pooling.Postgres.Sql;
 
 namespace Shared.Pooling.Postgres.Sessions;
 
-/// <summary>Which statements a pool refuses. Immutable; safe for concurrent use.</summary>
+/// <summary>What a pool refuses. Immutable; safe for concurrent use.</summary>
 /// <param name="mode">The pool's mode.</param>
 /// <param name="refused">What may not be left in a session.</param>
 internal sealed class ClientPolicy(PoolMode mode, Pins refused)
 {
+    /// <summary>Why a client may not replicate; null when it may. Nobody looks into what it asks then.</summary>
+    /// <param name="pool">The pool's name.</param>
+    public PostgresError? RefusalOfReplication(string pool) => (mode, refused) switch
+    {
+        (not PoolMode.Session, _) => PostgresError.Fatal(
+            SqlState.FeatureNotSupported, $"pool \"{pool}\" is in {mode.ToString().ToLowerInvariant()} mode; replication needs one in session mode"),
+        (_, not Pins.None) => PostgresError.Fatal(
+            SqlState.FeatureNotSupported, $"pool \"{pool}\" refuses statements ({refused}), which cannot be told on a connection for replication; use a pool without a Refuse list"),
+        _ => null,
+    };
+
     /// <summary>Why the statements are refused; null when they are not.</summary>
     public PostgresError? Refusal(SqlEffect[]? effects)
     {

@@ -11,7 +11,7 @@ namespace Shared.Pooling.Postgres.Sessions;
 /// passes the requests on. Answers come back through the server connection's own loop.
 /// Previous stop of a request: the client's connection. Next stop: <see cref="RequestForwarder"/>.
 /// </summary>
-internal sealed partial class ClientSession : IConversationClient, IDisposable
+internal sealed partial class ClientSession : IConversationClient, IPoolClient
 {
     private readonly MessageReader _reader;
     private readonly SessionParameters _parameters;
@@ -46,10 +46,10 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
         _forwarder = new RequestForwarder(this, reader);
     }
 
-    /// <summary>Who it is.</summary>
+    /// <inheritdoc/>
     public ClientIdentity Identity { get; }
 
-    /// <summary>Where its server connections come from.</summary>
+    /// <inheritdoc/>
     public PostgresPool Pool { get; }
 
     /// <summary>Its outgoing side.</summary>
@@ -58,7 +58,7 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
     /// <inheritdoc/>
     public ClientStatements Statements { get; } = new();
 
-    /// <summary>What it is doing, since when, for timeouts and the console.</summary>
+    /// <inheritdoc/>
     public ClientActivity Activity { get; }
 
     /// <summary>The settings its statements run under.</summary>
@@ -75,7 +75,10 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
     /// <summary>What its pool refuses.</summary>
     public ClientPolicy Policy => Pool.Policy;
 
-    /// <summary>Why it ended, for the log.</summary>
+    /// <inheritdoc/>
+    public int? ServerProcessId => Server?.ProcessId;
+
+    /// <inheritdoc/>
     public string EndReason { get; private set; } = "the client left";
 
     /// <summary>True when it keeps its server connection between transactions.</summary>
@@ -84,8 +87,7 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
     /// <summary>The server connection it is linked to, or null. May be unlinked at any moment: check under its gate.</summary>
     public ServerSession? Server => Volatile.Read(ref _server);
 
-    /// <summary>Serves the client until it leaves, or has to.</summary>
-    /// <param name="cancellationToken">Cuts it: the pooler's grace time is over.</param>
+    /// <inheritdoc/>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         using var cut = cancellationToken.UnsafeRegister(static state => ((ClientSession)state!).End(
@@ -108,7 +110,7 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
         }
     }
 
-    /// <summary>Ends the session from outside; the client is told why. May be called by anyone at any time.</summary>
+    /// <inheritdoc/>
     public void End(PostgresError? farewell)
     {
         if (Interlocked.Exchange(ref _ended, 1) == 0)
@@ -142,9 +144,7 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
         _lease.Dispose();
     }
 
-    /// <summary>Tells the client that it is in: what the server reports under its settings, and how to cancel.</summary>
-    /// <exception cref="ServerUnavailableException">The origin cannot be reached, so nothing is known of it.</exception>
-    /// <exception cref="HandshakeRefusedException">The server refuses a setting.</exception>
+    /// <inheritdoc/>
     public async Task WelcomeAsync(ClientAcceptance acceptance, byte[] cancelKey, CancellationToken cancellationToken)
     {
         try
@@ -201,9 +201,13 @@ internal sealed partial class ClientSession : IConversationClient, IDisposable
         }
     }
 
-    /// <summary>Asks the server to cancel what runs for this client; a client that waits for a connection is answered here.</summary>
+    /// <inheritdoc/>
+    public void EnforceTimeouts() => ClientTimeouts.Enforce(this, Pool.Options);
+
+    /// <inheritdoc/>
     public Task CancelAsync(CancellationToken cancellationToken)
     {
+        // A client that waits for a connection is answered here.
         lock (_waitGate)
         {
             if (_isWaiting)

@@ -7,7 +7,7 @@ namespace Shared.Pooling.Postgres.Sessions;
 
 /// <summary>
 /// Serves clients that speak PostgreSQL, over any stream: handshake, login, and the session over its pool. Safe for concurrent use.
-/// First stop of a request: here. Next stop: <see cref="ClientSession"/>.
+/// First stop of a request: here. Next stop: <see cref="IPoolClient"/>.
 /// </summary>
 /// <param name="pools">Where clients belong.</param>
 /// <param name="console">The database of the pooler's own.</param>
@@ -62,7 +62,7 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
     }
 
     /// <returns>The client, welcomed; null when all that it wanted is done.</returns>
-    private async Task<ClientSession?> LogInAsync(MessageReader reader, ClientSource source, CancellationToken cut)
+    private async Task<IPoolClient?> LogInAsync(MessageReader reader, ClientSource source, CancellationToken cut)
     {
         var configuration = Configuration;
         using var deadline = new CancellationTokenSource(configuration.Handshake.LoginTimeout, time);
@@ -91,7 +91,7 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
     }
 
     /// <inheritdoc cref="LogInAsync"/>
-    private async Task<ClientSession?> AdmitAsync(
+    private async Task<IPoolClient?> AdmitAsync(
         ClientStartup startup, ClientAcceptance acceptance, ClientAdmission admission, ClientSource source, CancellationToken limit, CancellationToken cut)
     {
         if (startup.Database == AdminConsole.Database)
@@ -108,16 +108,7 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
 
         var lease = pools.Enter(admission.Pool, admission.Database, startup.User, acceptance.Proof) ?? throw new HandshakeRefusedException(
             PostgresError.Fatal(SqlState.InvalidCatalogName, $"no pool is configured for database \"{startup.Database}\""));
-        if (startup.Replication is null)
-        {
-            return await WelcomeAsync(startup, acceptance, lease, source.Remote, limit);
-        }
-
-        using (lease)
-        {
-            await ReplicateAsync(startup, acceptance, lease.Pool, source.Remote, limit, cut);
-            return null;
-        }
+        return await WelcomeAsync(startup, acceptance, lease, source.Remote, limit);
     }
 
     private static async ValueTask<ClientAdmission> FindAsync(IClientDirectory directory, ClientRequest request, CancellationToken cancellationToken)
@@ -132,11 +123,13 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
         }
     }
 
-    private async Task<ClientSession> WelcomeAsync(ClientStartup startup, ClientAcceptance acceptance, PoolSet.Lease lease, string remote, CancellationToken limit)
+    private async Task<IPoolClient> WelcomeAsync(ClientStartup startup, ClientAcceptance acceptance, PoolSet.Lease lease, string remote, CancellationToken limit)
     {
         var (id, key) = _cancels.Reserve(startup.Minor);
-        var client = new ClientSession(
-            lease, new ClientIdentity(id, startup.User, startup.Database, remote), startup.Reader, SettingsSnapshot.FromStartup(startup.Settings));
+        var identity = new ClientIdentity(id, startup.User, startup.Database, remote);
+        IPoolClient client = startup.Replication is null
+            ? new ClientSession(lease, identity, startup.Reader, SettingsSnapshot.FromStartup(startup.Settings))
+            : new ReplicationSession(lease, identity, startup);
         try
         {
             _cancels.Assign(id, key, client.CancelAsync);
@@ -152,7 +145,7 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
         }
     }
 
-    private async Task ServeAsync(ClientSession client, CancellationToken cut)
+    private async Task ServeAsync(IPoolClient client, CancellationToken cut)
     {
         try
         {
@@ -162,20 +155,6 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
         {
             _cancels.Release(client.Identity.Id);
             client.Dispose();
-        }
-    }
-
-    private async Task ReplicateAsync(ClientStartup startup, ClientAcceptance acceptance, PostgresPool pool, string remote, CancellationToken limit, CancellationToken cut)
-    {
-        var (id, key) = _cancels.Reserve(startup.Minor);
-        try
-        {
-            var identity = new ClientIdentity(id, startup.User, startup.Database, remote);
-            await new ReplicationSession(pool, identity, events, time).RunAsync(startup, acceptance, key, _cancels, limit, cut);
-        }
-        finally
-        {
-            _cancels.Release(id);
         }
     }
 

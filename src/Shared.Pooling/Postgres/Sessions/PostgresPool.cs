@@ -9,29 +9,31 @@ namespace Shared.Pooling.Postgres.Sessions;
 /// <summary>
 /// The server connections of one origin, database and user, and the clients that share them. Safe for concurrent use.
 /// </summary>
-internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
+internal sealed partial class PostgresPool : IServerOwner, IAsyncDisposable
 {
     private const int MostWelcomes = 1000;
     private const int MostShared = 1000;
 
     private static readonly TimeSpan SweepInterval = TimeSpan.FromMilliseconds(500);
 
+    private static readonly PostgresError Closed = PostgresError.Fatal(SqlState.AdminShutdown, "the pool was closed");
+
     private readonly ConnectionPool<ServerSession> _connections;
     private readonly ConcurrentDictionary<ServerSession, bool> _servers = new();
-    private readonly ConcurrentDictionary<int, ClientSession> _clients = new();
+    private readonly ConcurrentDictionary<int, IPoolClient> _clients = new();
     private readonly ConcurrentDictionary<string, ReportedParameters> _welcomes = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<ReportedParameters, ReportedParameters> _shared = new();
     private readonly CancellationTokenSource _stopping = new();
+    private readonly ConnectionBudget? _budget;
     private readonly IPoolEvents _events;
     private volatile OriginConnector _connector;
-    private int _replications;
     private readonly Task _sweeping;
     private long _requests;
     private long _transactions;
 
     public PostgresPool(PoolKey key, OriginConnector connector, PostgresPoolOptions options, ConnectionBudget? budget, IPoolEvents events, TimeProvider time)
     {
-        (Key, _connector, Options, _events, Time) = (key, connector, options, events, time);
+        (Key, _connector, Options, _budget, _events, Time) = (key, connector, options, budget, events, time);
         Policy = new ClientPolicy(options.Mode, options.Refuse);
         _connections = new ConnectionPool<ServerSession>(ConnectAsync, options.Connections, budget, time);
         _sweeping = SweepAsync();
@@ -72,20 +74,7 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
 
     /// <summary>Disconnects the clients that fit.</summary>
     /// <returns>How many there were.</returns>
-    public int EndClients(Func<ClientIdentity, bool> which, string reason)
-    {
-        var ended = 0;
-        foreach (var client in _clients.Values)
-        {
-            if (which(client.Identity))
-            {
-                client.End(PostgresError.Fatal(SqlState.AdminShutdown, reason));
-                ended++;
-            }
-        }
-
-        return ended;
-    }
+    public int EndClients(Func<ClientIdentity, bool> which, string reason) => End(which, PostgresError.Fatal(SqlState.AdminShutdown, reason));
 
     /// <summary>Goes on with another origin or other limits: connections are replaced as they come free, and clients stay.</summary>
     public void Reconfigure(PoolKey key, OriginConnector connector, PostgresPoolOptions options)
@@ -104,9 +93,10 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
             var counts = _connections.Counts;
             var (requests, transactions) = Totals;
             var states = _clients.Values.CountBy(static client => client.Activity.State).ToDictionary();
+            var replicating = states.GetValueOrDefault(ClientState.Replicating);
             return new PoolStatus(Name, Key.Database, Key.User)
             {
-                ClientsActive = states.GetValueOrDefault(ClientState.Active) + states.GetValueOrDefault(ClientState.IdleInTransaction),
+                ClientsActive = states.GetValueOrDefault(ClientState.Active) + states.GetValueOrDefault(ClientState.IdleInTransaction) + replicating,
                 ClientsIdle = states.GetValueOrDefault(ClientState.Idle),
                 ClientsWaiting = counts.Waiting,
                 OldestWait = counts.OldestWait,
@@ -114,7 +104,7 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
                 ServersIdle = counts.Idle,
                 ServersConnecting = counts.Connecting,
                 ServersPinned = SessionEffects.CountPins(_servers.Keys),
-                Replications = Volatile.Read(ref _replications),
+                Replications = replicating,
                 Requests = requests,
                 Transactions = transactions,
                 WaitTotal = counts.WaitTotal,
@@ -125,7 +115,7 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
     }
 
     /// <summary>Its clients.</summary>
-    public IEnumerable<ClientSession> Clients => _clients.Values;
+    public IEnumerable<IPoolClient> Clients => _clients.Values;
 
     /// <summary>Its server connections.</summary>
     public IEnumerable<ServerSession> Servers => _servers.Keys;
@@ -165,9 +155,15 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
     };
 
     /// <summary>Serves a client until it leaves.</summary>
-    public async Task ServeAsync(ClientSession client, CancellationToken cancellationToken)
+    public async Task ServeAsync(IPoolClient client, CancellationToken cancellationToken)
     {
         _clients[client.Identity.Id] = client;
+        if (_stopping.IsCancellationRequested)
+        {
+            // Those that there were have been ended already.
+            client.End(Closed);
+        }
+
         try
         {
             await client.RunAsync(cancellationToken);
@@ -218,42 +214,29 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
         }
     }
 
-    /// <summary>Opens a connection of its own for a client that replicates; as many as the pool may have.</summary>
-    /// <exception cref="ServerUnavailableException">There is none.</exception>
-    public async Task<OriginConnection> OpenReplicationAsync(IReadOnlyList<KeyValuePair<string, string>> parameters, CancellationToken cancellationToken)
-    {
-        if (Interlocked.Increment(ref _replications) > Options.Connections.Max)
-        {
-            CloseReplication();
-            throw new ServerUnavailableException(PostgresError.Error(SqlState.TooManyConnections, "the pool has its limit of replication connections; raise Max"));
-        }
-
-        try
-        {
-            return await _connector.ConnectAsync(parameters, cancellationToken);
-        }
-        catch (OriginException exception)
-        {
-            CloseReplication();
-            throw new ServerUnavailableException(Explain(exception));
-        }
-        catch
-        {
-            CloseReplication();
-            throw;
-        }
-    }
-
-    /// <summary>A connection for replication has ended.</summary>
-    public void CloseReplication() => Interlocked.Decrement(ref _replications);
-
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();
+        End(static _ => true, Closed);
         await _sweeping;
         await _connections.DisposeAsync();
         _stopping.Dispose();
+    }
+
+    private int End(Func<ClientIdentity, bool> which, PostgresError farewell)
+    {
+        var ended = 0;
+        foreach (var client in _clients.Values)
+        {
+            if (which(client.Identity))
+            {
+                client.End(farewell);
+                ended++;
+            }
+        }
+
+        return ended;
     }
 
     private async ValueTask<ServerSession> ConnectAsync(CancellationToken cancellationToken)
@@ -288,7 +271,7 @@ internal sealed class PostgresPool : IServerOwner, IAsyncDisposable
             {
                 foreach (var client in _clients.Values)
                 {
-                    ClientTimeouts.Enforce(client, Options);
+                    client.EnforceTimeouts();
                 }
 
                 foreach (var server in _servers.Keys)

@@ -10,40 +10,110 @@ namespace Shared.Pooling.Postgres.Sessions;
 /// A client that replicates: it has a connection to the origin of its own, opened for it and closed behind it, and every byte passes as
 /// it is. Only in pools in session mode. Source: PostgreSQL documentation, "Streaming Replication Protocol".
 /// </summary>
-internal sealed class ReplicationSession(PostgresPool pool, ClientIdentity identity, IPoolEvents events, TimeProvider time)
+/// <param name="lease">Where it belongs; taken over.</param>
+/// <param name="identity">Who it is.</param>
+/// <param name="startup">What it asks for, and its incoming side.</param>
+internal sealed class ReplicationSession(PoolSet.Lease lease, ClientIdentity identity, ClientStartup startup) : IPoolClient
 {
     /// <summary>One that has said CopyDone may take its time to hear the other's.</summary>
     private static readonly RelayOptions Limits = new() { HalfCloseTimeout = TimeSpan.FromMinutes(15) };
 
-    /// <summary>Serves the client until it or the origin ends the connection.</summary>
-    /// <exception cref="HandshakeRefusedException">The pool is not in session mode.</exception>
-    /// <exception cref="ServerUnavailableException">The origin cannot be reached, or refuses.</exception>
-    public async Task RunAsync(
-        ClientStartup startup, ClientAcceptance acceptance, byte[] cancelKey, CancelRegistry cancels, CancellationToken limit, CancellationToken cut)
+    private OriginConnection? _origin;
+    private (DuplexStream Client, DuplexStream Origin) _streams;
+    private int _ended;
+
+    /// <inheritdoc/>
+    public PostgresPool Pool => lease.Pool;
+
+    /// <inheritdoc/>
+    public ClientIdentity Identity => identity;
+
+    /// <inheritdoc/>
+    public ClientActivity Activity { get; } = new(lease.Pool.Time);
+
+    /// <inheritdoc/>
+    public int? ServerProcessId => _origin?.ProcessId;
+
+    /// <inheritdoc/>
+    public string EndReason { get; private set; } = "the replication ended";
+
+    /// <inheritdoc/>
+    public async Task WelcomeAsync(ClientAcceptance acceptance, byte[] cancelKey, CancellationToken cancellationToken)
     {
-        if (pool.Options.Mode != PoolMode.Session)
+        if (Pool.Policy.RefusalOfReplication(Pool.Name) is { } refusal)
         {
-            throw new HandshakeRefusedException(PostgresError.Fatal(
-                SqlState.FeatureNotSupported, $"pool \"{pool.Name}\" is in {pool.Options.Mode.ToString().ToLowerInvariant()} mode; replication needs one in session mode"));
+            throw new HandshakeRefusedException(refusal);
         }
 
-        List<KeyValuePair<string, string>> parameters = [.. startup.Settings, new("replication", startup.Replication!)];
-        var origin = await pool.OpenReplicationAsync(parameters, limit);
+        var origin = await Pool.OpenReplicationAsync([.. startup.Settings, new("replication", startup.Replication!)], cancellationToken);
         try
         {
-            cancels.Assign(identity.Id, cancelKey, token => origin.Connector.CancelAsync(origin, token));
-            await WelcomeAsync(startup.Reader, acceptance, origin, cancelKey, limit);
-            events.ClientConnected(pool.Name, identity.User, identity.Remote, identity.Id);
-            await RelayAsync(startup.Reader.TakeStream(), origin.Reader.TakeStream(), cut);
+            await SayWelcomeAsync(origin, acceptance, cancelKey, cancellationToken);
+        }
+        catch
+        {
+            await Pool.CloseReplicationAsync(origin);
+            throw;
+        }
+
+        Activity.Replicating();
+        _streams = (startup.Reader.TakeStream(), origin.Reader.TakeStream());
+        _origin = origin;
+    }
+
+    /// <inheritdoc/>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        using var cut = cancellationToken.UnsafeRegister(static state => ((ReplicationSession)state!).End(
+            PostgresError.Fatal(SqlState.AdminShutdown, "the pooler is shutting down")), this);
+        try
+        {
+            var result = await Relay.RunAsync(_streams.Client, _streams.Origin, Limits, Pool.Time);
+            if (Interlocked.Exchange(ref _ended, 1) == 0)
+            {
+                EndReason = result.Reason?.ToString() ?? EndReason;
+            }
         }
         finally
         {
-            await origin.DisposeAsync();
-            pool.CloseReplication();
+            await Pool.CloseReplicationAsync(_origin!);
         }
     }
 
-    private async Task WelcomeAsync(MessageReader reader, ClientAcceptance acceptance, OriginConnection origin, byte[] cancelKey, CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    public Task CancelAsync(CancellationToken cancellationToken) =>
+        _origin is { } origin ? Pool.CancelAsync(origin, cancellationToken) : Task.CompletedTask;
+
+    /// <inheritdoc/>
+    public void EnforceTimeouts()
+    {
+        // What is asked is not looked into, and silence is nothing unusual: the server has a timeout of its own, wal_sender_timeout.
+    }
+
+    /// <inheritdoc/>
+    public void End(PostgresError? farewell)
+    {
+        if (Interlocked.Exchange(ref _ended, 1) == 0)
+        {
+            EndReason = farewell?.Message ?? EndReason;
+            _ = CutAsync();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => lease.Dispose();
+
+    // Nobody knows whether a message is under way, so nothing that the client were told would be understood as what it is.
+    private async Task CutAsync()
+    {
+        // Whoever ends it may hold a lock that its continuations need.
+        await Task.Yield();
+        var reason = new StreamAbort(AbortCode.Dropped, EndReason);
+        _streams.Client.Abort(reason);
+        _streams.Origin.Abort(reason);
+    }
+
+    private async Task SayWelcomeAsync(OriginConnection origin, ClientAcceptance acceptance, byte[] cancelKey, CancellationToken cancellationToken)
     {
         using var writer = new MessageWriter();
         writer.Bytes(acceptance.Take().Span);
@@ -54,21 +124,6 @@ internal sealed class ReplicationSession(PostgresPool pool, ClientIdentity ident
 
         writer.Begin(BackendMessage.BackendKeyData).Int32(identity.Id).Bytes(cancelKey).End();
         writer.Begin(BackendMessage.ReadyForQuery).Byte((byte)'I').End();
-        await reader.Stream.WriteAsync(writer.Written, cancellationToken);
-    }
-
-    private async Task RelayAsync(DuplexStream client, DuplexStream origin, CancellationToken cut)
-    {
-        var start = time.GetTimestamp();
-        using var registration = cut.UnsafeRegister(static streams =>
-        {
-            var (client, origin) = ((DuplexStream, DuplexStream))streams!;
-            var reason = new StreamAbort(AbortCode.Shutdown, "the pooler is shutting down");
-            client.Abort(reason);
-            origin.Abort(reason);
-        }, (client, origin));
-        var result = await Relay.RunAsync(client, origin, Limits, time);
-        events.ClientEnded(
-            pool.Name, identity.User, identity.Id, requests: 0, time.GetElapsedTime(start), result.Reason?.ToString() ?? "the replication ended");
+        await startup.Reader.Stream.WriteAsync(writer.Written, cancellationToken);
     }
 }
