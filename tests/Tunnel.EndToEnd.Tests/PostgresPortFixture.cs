@@ -87,11 +87,15 @@ public sealed class PostgresPortFixture(ClusterFixture others) : IAsyncLifetime
     };
 
     /// <summary>Runs a statement.</summary>
-    public Task<CommandResult> PsqlAsync(Dictionary<string, string> options, (string Id, string Secret) token, string sql)
+    /// <param name="options">How libpq reaches the service.</param>
+    /// <param name="token">As whom.</param>
+    /// <param name="sql">The statement.</param>
+    /// <param name="connection">What of the connection has no variable, as a connection string.</param>
+    public Task<CommandResult> PsqlAsync(Dictionary<string, string> options, (string Id, string Secret) token, string sql, string connection = "")
     {
         options["PGPORT"] = Address.Port.ToString(CultureInfo.InvariantCulture);
         options["PGUSER"] = token.Id;
         options["PGPASSWORD"] = token.Secret;
-        return CommandLine.RunAsync("psql", ["-Atc", sql], options);
+        return CommandLine.RunAsync("psql", ["-Atc", sql, .. connection.Length > 0 ? ["-d", connection] : Array.Empty<string>()], options);
     }
 }

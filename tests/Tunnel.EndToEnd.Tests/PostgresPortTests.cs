@@ -123,6 +123,29 @@ public sealed class PostgresPortTests(PostgresPortFixture fixture) : IClassFixtu
         Assert.Equal("57P01", ended.SqlState);
     }
 
+    [Theory]
+    [InlineData("f", "access was withdrawn")]
+    [InlineData("database", "server closed the connection unexpectedly")]
+    public async Task Revocation_disconnects_those_who_replicate_or_say_that_they_do_not(string replication, string told)
+    {
+        (await _postgres.RunAsync("psql", "-qc", "alter role pooled replication")).EnsureSuccess();
+        await fixture.SetPoolAsync(PostgresPortFixture.OriginPassword, "--mode", "session");
+        await PostgresPortFixture.UntilAsync(async () => (await fixture.PsqlAsync(fixture.HostnameOptions("orders"), fixture.Token, "IDENTIFY_SYSTEM", "replication=database")).ExitCode == 0);
+        var token = await CreateTokenAsync($"replicates-{replication}", "--access", "db");
+        var querying = fixture.PsqlAsync(fixture.HostnameOptions("orders"), token, "select pg_sleep(60)", $"replication={replication}");
+        async Task<string> RunningAsync() => (await _postgres.RunAsync("psql", "-Atc", "select count(*) from pg_stat_activity where query = 'select pg_sleep(60)'")).EnsureSuccess().Output;
+        await PostgresPortFixture.UntilAsync(async () => await RunningAsync() == "1\n");
+
+        await _cluster.AdminAsync("token", "revoke", token.Id);
+
+        var ended = await querying.WaitAsync(Patience, Cancelled);
+        Assert.Equal(2, ended.ExitCode);
+        Assert.Contains(told, ended.Error, StringComparison.Ordinal);
+        await PostgresPortFixture.UntilAsync(async () => await RunningAsync() == "0\n");
+        await fixture.SetPoolAsync(PostgresPortFixture.OriginPassword, "--mode", "transaction");
+        await PostgresPortFixture.UntilAsync(async () => (await fixture.PsqlAsync(fixture.HostnameOptions("orders"), fixture.Token, "IDENTIFY_SYSTEM", "replication=database")).ExitCode == 2);
+    }
+
     [Fact]
     public async Task Both_secrets_are_good_while_a_rotation_overlaps()
     {

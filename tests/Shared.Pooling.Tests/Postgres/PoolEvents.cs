@@ -18,6 +18,9 @@ internal sealed class PoolEvents : IPoolEvents
     /// <summary>Why clients that were let in have ended.</summary>
     public ConcurrentQueue<string> Ended { get; } = new();
 
+    /// <summary>Why queries could not be canceled.</summary>
+    public ConcurrentQueue<string> CancelsFailed { get; } = new();
+
     /// <summary>How many server connections were opened.</summary>
     public int Opened => _opened;
 
@@ -37,7 +40,5 @@ internal sealed class PoolEvents : IPoolEvents
 
     public void ServerClosed(string pool, int processId, string reason) => Closed.Enqueue(reason);
 
-    public void CancelFailed(string pool, int processId, string reason)
-    {
-    }
+    public void CancelFailed(string pool, int processId, string reason) => CancelsFailed.Enqueue(reason);
 }

@@ -49,24 +49,33 @@ internal sealed class OriginConnector(OriginOptions options, TimeProvider time)
     }
 
     /// <summary>Asks the server to cancel what runs on a connection, and waits until it has taken the request: until it closes.</summary>
-    /// <exception cref="IOException">The request could not be sent.</exception>
-    public async Task CancelAsync(OriginConnection connection, CancellationToken cancellationToken)
+    /// <returns>Null when it has; otherwise why nobody knows: the request may still arrive.</returns>
+    /// <exception cref="IOException">The request was not sent.</exception>
+    /// <exception cref="OperationCanceledException">The request was not sent in time.</exception>
+    public async Task<string?> CancelAsync(OriginConnection connection, CancellationToken cancellationToken)
     {
         var reader = await OpenAsync(cancellationToken, cancellationToken);
         await using var stream = reader.Stream;
         using var request = new MessageWriter();
         request.BeginUntyped().Int32(CancelRequestCode).Int32(connection.ProcessId).Bytes(connection.CancelKey).End();
-        await stream.WriteAsync(request.Written, cancellationToken);
         try
         {
+            await stream.WriteAsync(request.Written, cancellationToken);
             while (reader.Add(await reader.ReadAsync(cancellationToken)))
             {
                 reader.Advance(reader.Buffered.Length);
             }
+
+            return null;
         }
-        catch (StreamAbortedException)
+        catch (StreamAbortedException exception) when (exception.Reason.Code is AbortCode.Reset or AbortCode.Truncated)
         {
-            // Closed is closed: the postmaster may well reset.
+            // Closed is closed: the postmaster may well reset, and says no farewell in TLS.
+            return null;
+        }
+        catch (Exception exception) when (exception is IOException or OperationCanceledException)
+        {
+            return exception.Message;
         }
         finally
         {

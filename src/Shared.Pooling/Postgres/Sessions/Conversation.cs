@@ -44,6 +44,9 @@ internal sealed class Conversation(ServerStatements statements)
     /// <summary>How many requests are unanswered.</summary>
     public int PendingCount => _pending.Count;
 
+    /// <summary>How many times the server was ready again after something of a client's: another number, another query.</summary>
+    public long ReadyCount { get; private set; }
+
     /// <summary>True when all is answered and the next request will be, too; the transaction may be open.</summary>
     public bool IsAnswered => _pending.Count == 0 && !_unsynced && !CopyIn && !Skipping;
 
@@ -224,6 +227,7 @@ internal sealed class Conversation(ServerStatements statements)
         {
             client?.Ready(TransactionStatus, _failed);
             _failed = false;
+            ReadyCount++;
         }
         else if (request.IsProbe)
         {

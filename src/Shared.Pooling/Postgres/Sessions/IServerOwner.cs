@@ -17,6 +17,9 @@ internal interface IServerOwner
     /// <summary>The connection has ended.</summary>
     void Lost(ServerSession server, string reason);
 
-    /// <summary>Sends a cancel request and waits until the server has taken it.</summary>
-    Task CancelAsync(OriginConnection origin, CancellationToken cancellationToken);
+    /// <summary>Sends a cancel request when its turn has come, and waits until the server has taken it.</summary>
+    /// <param name="origin">The connection on which something runs.</param>
+    /// <param name="isStillWanted">Asked just before; nothing is sent when it is not.</param>
+    /// <returns>False when the request may still arrive; true when it has, or never will.</returns>
+    Task<bool> CancelAsync(OriginConnection origin, Func<bool> isStillWanted);
 }

@@ -24,6 +24,7 @@ internal sealed partial class PostgresPool : IServerOwner, IAsyncDisposable
     private readonly ConcurrentDictionary<string, ReportedParameters> _welcomes = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<ReportedParameters, ReportedParameters> _shared = new();
     private readonly CancellationTokenSource _stopping = new();
+    private readonly CancelRequests _cancels;
     private readonly ConnectionBudget? _budget;
     private readonly IPoolEvents _events;
     private volatile OriginConnector _connector;
@@ -35,6 +36,7 @@ internal sealed partial class PostgresPool : IServerOwner, IAsyncDisposable
     {
         (Key, _connector, Options, _budget, _events, Time) = (key, connector, options, budget, events, time);
         Policy = new ClientPolicy(options.Mode, options.Refuse);
+        _cancels = new CancelRequests(this, events);
         _connections = new ConnectionPool<ServerSession>(ConnectAsync, options.Connections, budget, time);
         _sweeping = SweepAsync();
     }
@@ -202,17 +204,7 @@ internal sealed partial class PostgresPool : IServerOwner, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public async Task CancelAsync(OriginConnection origin, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await origin.Connector.CancelAsync(origin, cancellationToken);
-        }
-        catch (Exception exception) when (exception is IOException or OperationCanceledException)
-        {
-            _events.CancelFailed(Name, origin.ProcessId, exception.Message);
-        }
-    }
+    public Task<bool> CancelAsync(OriginConnection origin, Func<bool> isStillWanted) => _cancels.SendAsync(origin, isStillWanted);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()

@@ -20,6 +20,8 @@ internal sealed class ReplicationSession(PoolSet.Lease lease, ClientIdentity ide
 
     private OriginConnection? _origin;
     private (DuplexStream Client, DuplexStream Origin) _streams;
+    private readonly Lock _gate = new();
+    private Task _cancel = Task.CompletedTask;
     private int _ended;
 
     /// <inheritdoc/>
@@ -73,6 +75,12 @@ internal sealed class ReplicationSession(PoolSet.Lease lease, ClientIdentity ide
             {
                 EndReason = result.Reason?.ToString() ?? EndReason;
             }
+
+            if (result.End != RelayEnd.Completed)
+            {
+                // What still runs would go on for a client that nobody serves any more.
+                await CancelAsync(CancellationToken.None);
+            }
         }
         finally
         {
@@ -81,8 +89,18 @@ internal sealed class ReplicationSession(PoolSet.Lease lease, ClientIdentity ide
     }
 
     /// <inheritdoc/>
-    public Task CancelAsync(CancellationToken cancellationToken) =>
-        _origin is { } origin ? Pool.CancelAsync(origin, cancellationToken) : Task.CompletedTask;
+    public Task CancelAsync(CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            if (_origin is { } origin && _cancel.IsCompleted)
+            {
+                _cancel = Pool.CancelAsync(origin, static () => true);
+            }
+
+            return _cancel.WaitAsync(cancellationToken);
+        }
+    }
 
     /// <inheritdoc/>
     public void EnforceTimeouts()

@@ -34,7 +34,6 @@ internal sealed partial class ServerSession : IPooledConnection
     private bool _delivering;
     private bool _flushing;
     private bool _fatal;
-    private int _cancelling;
     private int _broken;
     private long? _returningSince;
 
@@ -98,8 +97,9 @@ internal sealed partial class ServerSession : IPooledConnection
         : !Conversation.IsAnswered ? "something is unanswered"
         : Conversation.TransactionStatus != 'I' ? "a transaction is open"
         : _passing > 0 || _requests.Count > 0 || _flushing || _delivering || PartialRequest ? "a message is on its way"
-        : _cancelling > 0 ? "a cancel request is on its way"
+        : _cancelOnItsWay ? "a cancel request is on its way"
         : Pins != Pins.None ? "a client has left something in the session"
+        : _cancelLost ? CancelLost
         : NeedsReset ? NotReset
         : null);
 
@@ -188,34 +188,6 @@ internal sealed partial class ServerSession : IPooledConnection
         await UnlinkWhenIdleAsync();
     }
 
-    /// <summary>Asks the server to cancel what runs. The connection stays with its client until the server has taken note.</summary>
-    public async Task CancelAsync(CancellationToken cancellationToken)
-    {
-        lock (Gate)
-        {
-            if (_broken != 0 || Conversation.PendingCount == 0)
-            {
-                return;
-            }
-
-            _cancelling++;
-        }
-
-        try
-        {
-            await _owner.CancelAsync(_origin, cancellationToken);
-        }
-        finally
-        {
-            lock (Gate)
-            {
-                _cancelling--;
-            }
-
-            await UnlinkWhenIdleAsync();
-        }
-    }
-
     /// <summary>The linked client is gone: what it left is undone, or the connection closed where that is not sure.</summary>
     public async Task LeaveAsync(ClientSession client, bool reset, CancellationToken cancellationToken)
     {
@@ -288,7 +260,7 @@ internal sealed partial class ServerSession : IPooledConnection
         }
     }
 
-    private bool CanUnlink() => _client is { KeepsServer: false } && Conversation.IsIdle && (NotReusable() is null || NotReusable() == NotReset);
+    private bool CanUnlink() => _client is { KeepsServer: false } && Conversation.IsIdle && NotReusable() is null or NotReset or CancelLost;
 
     /// <returns>True when the connection can be handed to another client at once.</returns>
     private bool Unlink(ClientSession client)
@@ -338,7 +310,7 @@ internal sealed partial class ServerSession : IPooledConnection
 
                 Unlink(client);
             }
-            else if (_returningSince is null)
+            else if (_returningSince is null || _broken != 0)
             {
                 return ValueTask.CompletedTask;
             }
@@ -350,6 +322,12 @@ internal sealed partial class ServerSession : IPooledConnection
     // Back to the pool, or first the clean-up; its answers bring the loop here again.
     private async ValueTask ReturnAsync(bool reusable)
     {
+        if (_cancelLost)
+        {
+            Break(CancelLost);
+            return;
+        }
+
         if (!reusable)
         {
             await FlushRequestsAsync(client: null, _closing.Token);
