@@ -35,7 +35,7 @@ internal sealed class PoolerDirectory : IClientDirectory, IAsyncDisposable
         var credential = _users.GetValueOrDefault(request.User);
         if (credential is null && _queries.TryGetValue(pool, out var query))
         {
-            credential = await query.FindAsync(request.User, cancellationToken);
+            credential = await query.FindAsync(request.User, request.Remote, cancellationToken);
         }
 
         return new ClientAdmission(pool, request.Database, credential)

@@ -8,7 +8,7 @@ namespace Shared.Pooling.Postgres.Clients;
 
 /// <summary>
 /// Looks users up in an origin's database, over one connection of its own that no client's setting ever reaches. Answers are good for a few
-/// seconds, so that logins at rate do not become queries at rate. Safe for concurrent use.
+/// seconds, so that logins at rate do not become queries at rate, and so many users at most wait to be looked up. Safe for concurrent use.
 /// </summary>
 public sealed class AuthQuery : IAsyncDisposable
 {
@@ -26,6 +26,7 @@ public sealed class AuthQuery : IAsyncDisposable
     private readonly OriginConnector _connector;
     private readonly string _query;
     private readonly TimeProvider _time;
+    private readonly LookupQueue _queue = new();
     private readonly SemaphoreSlim _turn = new(1);
     private readonly ConcurrentDictionary<string, (ClientCredential? Credential, long At)> _remembered = new(StringComparer.Ordinal);
     private OriginConnection? _connection;
@@ -40,25 +41,24 @@ public sealed class AuthQuery : IAsyncDisposable
     }
 
     /// <summary>A user's credential; null when the database knows none.</summary>
-    /// <exception cref="IOException">The database cannot be asked; names the hop.</exception>
-    public async ValueTask<ClientCredential?> FindAsync(string user, CancellationToken cancellationToken)
+    /// <param name="user">His name.</param>
+    /// <param name="remote">Where the client that gave it connects from.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="IOException">The database cannot be asked, which names the hop, or too many wait already.</exception>
+    public async ValueTask<ClientCredential?> FindAsync(string user, string remote, CancellationToken cancellationToken)
     {
-        if (_remembered.TryGetValue(user, out var known) && _time.GetElapsedTime(known.At) < GoodFor)
+        if (TryRecall(user, out var known))
         {
-            return known.Credential;
+            return known;
         }
 
+        using var place = _queue.TryEnter(user, remote) ?? throw new HandshakeRefusedException(PostgresError.Fatal(
+            SqlState.TooManyConnections, $"sorry, too many users are being looked up at {_connector.Options.Dialer} already; try again"));
         await _turn.WaitAsync(cancellationToken);
         try
         {
-            var credential = await AskAsync(user, cancellationToken);
-            if (_remembered.Count >= MostRemembered)
-            {
-                _remembered.Clear();
-            }
-
-            _remembered[user] = (credential, _time.GetTimestamp());
-            return credential;
+            // Others may have waited for the same user.
+            return TryRecall(user, out known) ? known : Remember(user, await AskAsync(user, cancellationToken));
         }
         finally
         {
@@ -74,6 +74,24 @@ public sealed class AuthQuery : IAsyncDisposable
         _turn.Dispose();
     }
 
+    private bool TryRecall(string user, out ClientCredential? credential)
+    {
+        var isKnown = _remembered.TryGetValue(user, out var known) && _time.GetElapsedTime(known.At) < GoodFor;
+        credential = isKnown ? known.Credential : null;
+        return isKnown;
+    }
+
+    private ClientCredential? Remember(string user, ClientCredential? credential)
+    {
+        if (_remembered.Count >= MostRemembered)
+        {
+            _remembered.Clear();
+        }
+
+        _remembered[user] = (credential, _time.GetTimestamp());
+        return credential;
+    }
+
     // A connection that was idle may be gone without our knowing; asking again on a new one does no harm.
     private async Task<ClientCredential?> AskAsync(string user, CancellationToken cancellationToken)
     {
@@ -86,6 +104,12 @@ public sealed class AuthQuery : IAsyncDisposable
             catch (IOException)
             {
                 await CloseAsync();
+            }
+            catch
+            {
+                // The answer may still come, and would be taken for that to the next question.
+                await CloseAsync();
+                throw;
             }
         }
 

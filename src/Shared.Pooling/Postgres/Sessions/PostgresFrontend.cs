@@ -117,7 +117,7 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
         {
             return await directory.FindAsync(request, cancellationToken);
         }
-        catch (IOException exception)
+        catch (IOException exception) when (exception is not HandshakeRefusedException)
         {
             throw new ServerUnavailableException(PostgresError.Fatal(SqlState.CannotConnectNow, $"the users cannot be looked up: {exception.Message}"));
         }
