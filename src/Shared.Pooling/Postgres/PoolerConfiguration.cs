@@ -18,6 +18,9 @@ public sealed record PoolerConfiguration
     /// <summary>How clients may connect.</summary>
     public HandshakeOptions Handshake { get; init; } = new();
 
+    /// <summary>How many clients all pools may have together; further ones are refused.</summary>
+    public int MaxClients { get; init; } = 10_000;
+
     /// <summary>How many connections all pools may have together; 0 without a limit.</summary>
     public int MaxConnections { get; init; }
 }

@@ -22,7 +22,7 @@ public sealed class PostgresPooler : IAsyncDisposable
     public PostgresPooler(PoolerConfiguration configuration, IPoolEvents events, TimeProvider time, Func<CancellationToken, Task>? reload = null)
     {
         _pools = new PoolSet(events, time);
-        _pools.Apply(configuration.Pools, configuration.MaxConnections);
+        _pools.Apply(configuration);
         _frontend = new PostgresFrontend(_pools, new AdminConsole(new ConsoleCommands(_pools, reload)), events, time) { Configuration = configuration };
     }
 
@@ -38,7 +38,7 @@ public sealed class PostgresPooler : IAsyncDisposable
     /// </summary>
     public void Apply(PoolerConfiguration configuration)
     {
-        _pools.Apply(configuration.Pools, configuration.MaxConnections);
+        _pools.Apply(configuration);
         _frontend.Configuration = configuration;
     }
 

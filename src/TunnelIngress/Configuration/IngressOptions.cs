@@ -64,6 +64,9 @@ internal sealed class PostgresOptions
     /// <summary>The public addresses, e.g. <c>0.0.0.0:5432</c>; none without it.</summary>
     public List<string> Listen { get; set; } = [];
 
+    /// <summary>How many applications all pools may have together.</summary>
+    public int MaxClients { get; set; } = 10_000;
+
     /// <summary>How many connections all pools may have together; 0 without a limit.</summary>
     public int MaxConnections { get; set; }
 

@@ -14,6 +14,8 @@ internal sealed record IngressSettings
 
     public required IReadOnlyList<ListenAddress> Postgres { get; init; }
 
+    public required int PostgresMaxClients { get; init; }
+
     public required int PostgresMaxConnections { get; init; }
 
     public required TimeSpan PostgresLoginTimeout { get; init; }
@@ -57,6 +59,7 @@ internal sealed record IngressSettings
                 : throw new ConfigurationException("Management", $"'{management}' can be reached from outside. Write a loopback address or unix:/path."),
             Local = [.. options.Local.Select((local, index) => Binding($"Local:{index}", local))],
             Postgres = PostgresFrom(options),
+            PostgresMaxClients = SettingChecks.Within("Postgres:MaxClients", options.Postgres.MaxClients, 1, 1_000_000),
             PostgresMaxConnections = SettingChecks.Within("Postgres:MaxConnections", options.Postgres.MaxConnections, 0, 100_000),
             PostgresLoginTimeout = SettingChecks.Seconds("Postgres:LoginTimeoutSeconds", options.Postgres.LoginTimeoutSeconds, 1, 300),
             Certificate = options.Certificate,

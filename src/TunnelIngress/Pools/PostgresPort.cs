@@ -25,7 +25,7 @@ internal sealed class PostgresPort : IAsyncDisposable
     private readonly OriginSecrets _secrets;
     private readonly TokenDirectory _directory;
     private readonly HandshakeOptions _handshake;
-    private readonly int _maxConnections;
+    private readonly (int Clients, int Connections) _limits;
     private readonly TimeProvider _time;
     private readonly ILogger<PostgresPort> _logger;
     private readonly CancellationTokenSource _cut = new();
@@ -40,7 +40,7 @@ internal sealed class PostgresPort : IAsyncDisposable
     {
         (_state, _streams, _secrets, _time, _logger) = (state, streams, secrets, time, logger);
         _directory = new TokenDirectory(state, time);
-        _maxConnections = settings.PostgresMaxConnections;
+        _limits = (settings.PostgresMaxClients, settings.PostgresMaxConnections);
         _handshake = new HandshakeOptions
         {
             Tls = serverName => new() { ServerCertificateContext = certificates.Select(serverName) },
@@ -115,6 +115,13 @@ internal sealed class PostgresPort : IAsyncDisposable
             }
         }
 
-        return new PoolerConfiguration { Directory = _directory, Pools = pools, Handshake = _handshake, MaxConnections = _maxConnections };
+        return new PoolerConfiguration
+        {
+            Directory = _directory,
+            Pools = pools,
+            Handshake = _handshake,
+            MaxClients = _limits.Clients,
+            MaxConnections = _limits.Connections,
+        };
     }
 }

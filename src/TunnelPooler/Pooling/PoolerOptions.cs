@@ -32,6 +32,9 @@ internal sealed class PoolerOptions
     /// <summary>The pools, by the name that applications ask for as the database.</summary>
     public Dictionary<string, PoolerPoolOptions> Pools { get; set; } = [];
 
+    /// <summary>How many clients all pools may have together.</summary>
+    public int MaxClients { get; set; } = 10_000;
+
     /// <summary>How many connections all pools may have together; 0 without a limit.</summary>
     public int MaxConnections { get; set; }
 

@@ -53,6 +53,7 @@ internal sealed record PoolerSettings
                 Pools = pools,
                 Administrators = options.Admins.ToImmutableHashSet(StringComparer.Ordinal),
                 Handshake = handshake,
+                MaxClients = SettingChecks.Within("MaxClients", options.MaxClients, 1, 1_000_000),
                 MaxConnections = SettingChecks.Within("MaxConnections", options.MaxConnections, 0, 100_000),
             },
             Checkable = CheckableOf(options, pools, time),

@@ -164,6 +164,26 @@ public sealed class SessionTests(PoolFixture fixture)
         Assert.Equal("1", await waiter.ScalarAsync("select 1"));
     }
 
+    [Theory]
+    [InlineData("false")]
+    [InlineData("database")]
+    public async Task Clients_beyond_the_limit_are_refused_until_one_leaves(string replication)
+    {
+        var definition = new PoolDefinition(fixture.Origin, new PostgresPoolOptions { Mode = PoolMode.Session });
+        await using var pooler = new PostgresPooler(PoolFixture.Configuration(definition) with { MaxClients = 2 }, new PoolEvents(), TimeProvider.System);
+        await using var first = await WireClient.ConnectTrustedAsync(pooler);
+        await using (await WireClient.ConnectTrustedAsync(pooler, ("replication", replication)))
+        {
+            Assert.Equal("E FATAL 53300 sorry, too many clients already; the pooler's MaxClients is 2", await RefusalAsync(pooler, "app", PoolFixture.Password, "postgres"));
+            await using var console = await WireClient.ConnectAsAsync(pooler, "app", PoolFixture.Password, "pooler");
+            Assert.Equal("1", await first.ScalarAsync("select 1"));
+        }
+
+        await using var next = await WireClient.ConnectAsync(pooler);
+        pooler.Apply(PoolFixture.Configuration(definition) with { MaxClients = 3 });
+        await using var third = await WireClient.ConnectAsync(pooler);
+    }
+
     [Fact]
     public async Task Statement_whose_result_has_changed_is_prepared_anew()
     {

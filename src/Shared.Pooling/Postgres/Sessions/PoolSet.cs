@@ -25,6 +25,8 @@ internal sealed class PoolSet : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly Task _sweeping;
     private IReadOnlyDictionary<string, PoolDefinition> _definitions = new Dictionary<string, PoolDefinition>();
+    private int _maxClients;
+    private int _clients;
 
     public PoolSet(IPoolEvents events, TimeProvider time)
     {
@@ -47,15 +49,15 @@ internal sealed class PoolSet : IAsyncDisposable
     /// <summary>The pools of one name; empty when there is none.</summary>
     public IReadOnlyList<PostgresPool> Named(string name) => [.. All.Where(pool => pool.Name == name)];
 
-    /// <summary>Goes on with other definitions.</summary>
-    /// <param name="definitions">By name.</param>
-    /// <param name="maxConnections">Of all pools together; 0 without a limit.</param>
-    public void Apply(IReadOnlyDictionary<string, PoolDefinition> definitions, int maxConnections)
+    /// <summary>Goes on with other definitions and limits.</summary>
+    public void Apply(PoolerConfiguration configuration)
     {
-        _budget.Limit = maxConnections > 0 ? maxConnections : int.MaxValue;
+        var definitions = configuration.Pools;
+        _budget.Limit = configuration.MaxConnections > 0 ? configuration.MaxConnections : int.MaxValue;
         lock (_gate)
         {
             _definitions = definitions;
+            _maxClients = configuration.MaxClients;
             foreach (var (key, live) in _pools.ToArray())
             {
                 Apply(key, live, definitions.GetValueOrDefault(key.Name));
@@ -77,7 +79,7 @@ internal sealed class PoolSet : IAsyncDisposable
     /// <param name="user">Who it is.</param>
     /// <param name="proof">What its login has shown.</param>
     /// <returns>Null when there is no definition of that name.</returns>
-    /// <exception cref="ServerUnavailableException">There are too many pools.</exception>
+    /// <exception cref="ServerUnavailableException">There are too many clients, or too many pools.</exception>
     public Lease? Enter(string name, string database, string user, LoginProof proof)
     {
         lock (_gate)
@@ -87,8 +89,14 @@ internal sealed class PoolSet : IAsyncDisposable
                 return null;
             }
 
+            if (_clients >= _maxClients)
+            {
+                throw new ServerUnavailableException(PostgresError.Error(SqlState.TooManyConnections, $"sorry, too many clients already; the pooler's MaxClients is {_maxClients}"));
+            }
+
             var live = FindOrCreate(definition.KeyFor(name, database, user), definition, proof);
             live.Clients++;
+            _clients++;
             return new Lease(this, live);
         }
     }
@@ -211,6 +219,7 @@ internal sealed class PoolSet : IAsyncDisposable
             lock (set._gate)
             {
                 live.Clients--;
+                set._clients--;
             }
         }
     }
