@@ -72,7 +72,7 @@ public sealed class CancelTests(PoolFixture fixture)
     {
         var origin = new SlowOrigin();
         var held = CancelRequests.MostAtOnce;
-        await using var pooler = Start(origin.Options, max: held + 1, patience: Patience);
+        await using var pooler = Start(origin.Options, max: held + 1, patience: Patience, mode: PoolMode.Session);
         var clients = await Task.WhenAll(Enumerable.Range(0, held + 1).Select(_ => WireClient.ConnectTrustedAsync(pooler)));
         for (var i = 0; i <= held; i++)
         {
@@ -83,11 +83,13 @@ public sealed class CancelTests(PoolFixture fixture)
         var cancels = clients[..held].Select(client => CancelAsync(pooler, client)).ToArray();
         await UntilAsync(() => origin.Cancels == held);
         var last = CancelAsync(pooler, clients[held]);
+        await Task.Delay(Short, Cancelled);
 
-        // The query is over before the request for it has had its turn.
+        // The query is over before the request for it has had its turn, and the next one runs.
         origin.Answer();
         await clients[held].ReadUntilAsync(static line => line[0] == 'Z');
-        await clients[held].SendAsync(Ask.Query("select 2"));
+        await clients[held].SendAsync(Ask.Query(SlowOrigin.Endless));
+        await origin.AskedAsync(held + 2);
         origin.TakeCancels();
         await Task.WhenAll([.. cancels, last]);
 
@@ -178,9 +180,12 @@ public sealed class CancelTests(PoolFixture fixture)
         }
     }
 
-    /// <summary>A server whose first query on each connection, and whose requests to cancel, take until a test says otherwise.</summary>
+    /// <summary>A server whose queries, and whose requests to cancel, take until a test says otherwise.</summary>
     private sealed class SlowOrigin : IDialer
     {
+        /// <summary>A second query that is never answered.</summary>
+        public const string Endless = "endless";
+
         private readonly ScriptedOrigin _script;
         private readonly ConcurrentBag<int> _asked = [];
         private readonly TaskCompletionSource _answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -216,12 +221,11 @@ public sealed class CancelTests(PoolFixture fixture)
                 return;
             }
 
-            if ((await server.ReadAsync()).Type == 'Q')
+            while (await server.ReadAsync() is { Type: 'Q', Body: var query })
             {
                 _asked.Add(number);
-                await _answered.Task;
+                await (query.AsSpan().StartsWith("endless"u8) ? Task.Delay(Timeout.Infinite, Cancelled) : _answered.Task);
                 await server.SendAsync(Message('T', [0, 1, .. "n\0"u8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 25, 255, 255, 255, 255, 255, 255, 0, 0]), Row($"{number}"), Complete(), Ready());
-                await server.ServeAsync(number);
             }
         }
     }
