@@ -49,7 +49,7 @@ internal static class RunCommand
 
         ConnectorSettings LoadSettings()
         {
-            var settings = ConnectorSettings.From(Load(), TimeProvider.System);
+            var settings = ConnectorSettings.From(Load(), TimeProvider.System, logger);
             foreach (var key in layers.ChangedWithin("Ingress", "Token", "CaFile", "Log"))
             {
                 logger.RestartNeeded(key);

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Logging.Abstractions;
 using Shared.Hosting.CommandLine;
 using Shared.Hosting.Configuration;
 using Shared.Hosting.Logging;
@@ -33,7 +34,7 @@ internal static class CheckCommand
     {
         var options = layers.Load(static configuration => configuration.Get<PoolerOptions>());
         options.Listen = options.Listen.Count > 0 ? options.Listen : ["127.0.0.1:0"];
-        var settings = PoolerSettings.From(options, TimeProvider.System);
+        var settings = PoolerSettings.From(options, TimeProvider.System, NullLogger.Instance);
         var failed = false;
         foreach (var name in settings.Pooling.Pools.Keys.Except(settings.Checkable.Keys.Select(static name => name.Split(' ')[0])))
         {

@@ -38,16 +38,16 @@ internal static class ForwardCommand
     {
         ForwardOptions Load() => layers.Load(static configuration => configuration.Get<ForwardOptions>());
         var options = Load();
-        var settings = ForwardSettings.From(options);
-        using var signals = new ProcessSignals();
         using var loggers = ProgramLog.Create(options.Log);
         var logger = loggers.CreateLogger<Forwarder>();
+        var settings = ForwardSettings.From(options, logger);
+        using var signals = new ProcessSignals();
         await new Forwarder(settings, Reload, TimeProvider.System, logger).RunAsync(signals);
         return ExitCodes.Success;
 
         ForwardSettings Reload()
         {
-            var next = ForwardSettings.From(Load());
+            var next = ForwardSettings.From(Load(), logger);
             foreach (var key in layers.ChangedBeside("Listen", "AllowRemote"))
             {
                 logger.RestartNeeded(key);

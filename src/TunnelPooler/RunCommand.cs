@@ -38,7 +38,9 @@ internal static class RunCommand
     {
         PoolerOptions Load() => layers.Load(static configuration => configuration.Get<PoolerOptions>());
         var options = Load();
-        var settings = PoolerSettings.From(options, TimeProvider.System);
+        using var loggers = ProgramLog.Create(options.Log);
+        var logger = loggers.CreateLogger<PoolerSettings>();
+        var settings = PoolerSettings.From(options, TimeProvider.System, logger);
 
         // Half of that is for carriers, which gain when one thread hears of them together.
         if (!options.Pools.Values.Any(PoolerPools.LeadsThroughTunnel))
@@ -47,19 +49,17 @@ internal static class RunCommand
         }
 
         using var signals = new ProcessSignals();
-        using var loggers = ProgramLog.Create(options.Log);
         if (settings.RequireReachable)
         {
             await RequireReachableAsync(settings);
         }
 
-        var logger = loggers.CreateLogger<PoolerServer>();
         await new PoolerServer(settings, Reload, TimeProvider.System, loggers).RunAsync(signals);
         return ExitCodes.Success;
 
         PoolerSettings Reload()
         {
-            var next = PoolerSettings.From(Load(), TimeProvider.System);
+            var next = PoolerSettings.From(Load(), TimeProvider.System, logger);
             foreach (var key in layers.ChangedWithin("Management", "Log"))
             {
                 logger.RestartNeeded(key);

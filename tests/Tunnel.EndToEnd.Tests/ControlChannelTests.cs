@@ -231,7 +231,7 @@ public sealed class ControlChannelTests(ClusterFixture fixture) : IAsyncLifetime
 
     private WebSocketDialer Dialer(string tokenFile) => new(new WebSocketDialerOptions
     {
-        Token = new ServiceTokenFile(tokenFile),
+        Token = ServiceTokenFile.Open(tokenFile, static _ => { }),
         Trust = CertificateTrust.FromFile(fixture.Cluster.CaFile),
     });
 

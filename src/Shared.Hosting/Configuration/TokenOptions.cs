@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Shared.Streams.Access;
 
 namespace Shared.Hosting.Configuration;
@@ -20,15 +21,15 @@ public sealed class TokenOptions
     /// <summary>The secret half.</summary>
     public string? ClientSecret { get; set; }
 
-    /// <summary>The token these options name.</summary>
-    /// <exception cref="ConfigurationException">None is named, or half of one.</exception>
-    public IServiceTokenSource CreateSource()
+    /// <summary>The token these options name; a file is read now, and again when it has changed.</summary>
+    /// <param name="key">The key of these options.</param>
+    /// <param name="logger">Is told when the file cannot be read again.</param>
+    /// <exception cref="ConfigurationException">None is named, or half of one, or the file holds none.</exception>
+    public IServiceTokenSource CreateSource(string key, ILogger logger)
     {
         if (!string.IsNullOrEmpty(File))
         {
-            return System.IO.File.Exists(File)
-                ? new ServiceTokenFile(File)
-                : throw new ConfigurationException("Token:File", $"The token file {File} does not exist. Create it with 'tunnel-ingress token create … --output {File}'.");
+            return OpenFile($"{key}:File", File, logger);
         }
 
         var id = ClientId ?? Environment.GetEnvironmentVariable(ClientIdVariable);
@@ -36,9 +37,21 @@ public sealed class TokenOptions
         if (string.IsNullOrEmpty(id) || string.IsNullOrEmpty(secret))
         {
             throw new ConfigurationException(
-                "Token", $"There is no service token. Give --token-file FILE, or set {ClientIdVariable} and {ClientSecretVariable}.");
+                key, $"There is no service token. Name its file in {key}:File, or set {ClientIdVariable} and {ClientSecretVariable}.");
         }
 
         return new FixedServiceToken(new ServiceToken(id, secret));
+    }
+
+    private static ServiceTokenFile OpenFile(string key, string path, ILogger logger)
+    {
+        try
+        {
+            return ServiceTokenFile.Open(path, logger.TokenKept);
+        }
+        catch (IOException exception)
+        {
+            throw new ConfigurationException(key, exception.Message, exception);
+        }
     }
 }

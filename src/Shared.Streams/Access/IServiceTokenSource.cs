@@ -4,7 +4,6 @@ namespace Shared.Streams.Access;
 public interface IServiceTokenSource
 {
     /// <summary>The token as it is now.</summary>
-    /// <exception cref="IOException">There is no usable token; the message says what to do and holds no secret.</exception>
     ValueTask<ServiceToken> GetAsync(CancellationToken cancellationToken);
 }
 

@@ -5,64 +5,98 @@ namespace Shared.Streams.Access;
 
 /// <summary>
 /// A token in a JSON file, <c>{"clientId": "…", "clientSecret": "…"}</c>, as <c>tunnel-ingress token create --output</c> writes it.
-/// Read again whenever the file has changed, so that a rotated secret needs no restart.
+/// Read again whenever the file has changed, so that a rotated secret needs no restart. A file that cannot be read then, because it is half
+/// written or gone, changes nothing: the token read last stays in use, and whether it is still good is the ingress's to say.
 /// </summary>
-/// <param name="path">The file.</param>
-public sealed class ServiceTokenFile(string path) : IServiceTokenSource
+public sealed class ServiceTokenFile : IServiceTokenSource
 {
     private const int MaxLength = 16 * 1024;
 
-    private volatile Cached? _cached;
+    private readonly string _path;
+    private readonly Action<string> _onKept;
+    private volatile Content _last;
+    private volatile string? _problem;
+
+    private ServiceTokenFile(string path, Action<string> onKept)
+    {
+        (_path, _onKept, _last) = (path, onKept, Read(path));
+    }
+
+    /// <summary>Reads the file for the first time.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="onKept">Is told why the file could not be read again and the last token stays in use; once for each reason, from any thread.</param>
+    /// <exception cref="IOException">The file holds no token; the message says what to do and holds no secret.</exception>
+    public static ServiceTokenFile Open(string path, Action<string> onKept) => new(path, onKept);
 
     /// <inheritdoc/>
     public async ValueTask<ServiceToken> GetAsync(CancellationToken cancellationToken)
     {
-        var file = new FileInfo(path);
-        if (!file.Exists)
+        var last = _last;
+        if (StampOf(_path) == last.Stamp)
         {
-            throw new IOException($"The token file {path} does not exist. Create it with 'tunnel-ingress token create … --output {path}'.");
+            _problem = null;
+            return last.Token;
         }
 
-        var stamp = (file.LastWriteTimeUtc, file.Length, file.LinkTarget);
-        if (_cached is { } cached && cached.Stamp == stamp)
-        {
-            return cached.Token;
-        }
-
-        var token = await ReadAsync(cancellationToken);
-        _cached = new Cached(stamp, token);
-        return token;
-    }
-
-    private async Task<ServiceToken> ReadAsync(CancellationToken cancellationToken)
-    {
         try
         {
-            await using var file = File.OpenRead(path);
+            // Whoever asks may be on a thread that waits for sockets, where nothing may block.
+            _last = last = await Task.Run(() => Read(_path), cancellationToken);
+            _problem = null;
+        }
+        catch (IOException exception)
+        {
+            if (Interlocked.Exchange(ref _problem, exception.Message) != exception.Message)
+            {
+                _onKept(exception.Message);
+            }
+        }
+
+        return last.Token;
+    }
+
+    // Before the content, so that what is written meanwhile is read the next time.
+    private static (DateTime, long, string?) StampOf(string path)
+    {
+        var file = new FileInfo(path);
+        return file.Exists ? (file.LastWriteTimeUtc, file.Length, file.LinkTarget) : default;
+    }
+
+    private static Content Read(string path)
+    {
+        var stamp = StampOf(path);
+        try
+        {
+            using var file = File.OpenRead(path);
             if (file.Length > MaxLength)
             {
                 throw new IOException($"The token file {path} is over {MaxLength} bytes and no token file.");
             }
 
-            var token = await JsonSerializer.DeserializeAsync(file, ServiceTokenJson.Default.ServiceToken, cancellationToken);
-            return token is { ClientId.Length: > 0, ClientSecret.Length: > 0 } ? token : throw Malformed(null);
+            var token = JsonSerializer.Deserialize(file, ServiceTokenJson.Default.ServiceToken);
+            return token is { ClientId.Length: > 0, ClientSecret.Length: > 0 } ? new Content(stamp, token) : throw Malformed(path, null);
+        }
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new IOException($"The token file {path} does not exist. Create it with 'tunnel-ingress token create … --output {path}'.", exception);
         }
         catch (UnauthorizedAccessException exception)
         {
-            throw new IOException($"The token file {path} may not be read by this user.", exception);
+            throw new IOException($"The token file {path} may not be read by this user. Make him its owner.", exception);
         }
         catch (JsonException exception)
         {
-            throw Malformed(exception);
+            throw Malformed(path, exception);
         }
     }
 
     // The parser's message is left out: it can quote what it read.
-    private IOException Malformed(JsonException? exception) => new(
+    private static IOException Malformed(string path, JsonException? exception) => new(
         $"The token file {path} does not hold {{\"clientId\": \"…\", \"clientSecret\": \"…\"}}"
-        + (exception?.LineNumber is { } line ? $" (line {line + 1})." : "."));
+        + (exception?.LineNumber is { } line ? $" (line {line + 1})." : ".")
+        + " Create one with 'tunnel-ingress token create … --output FILE'.");
 
-    private sealed record Cached((DateTime, long, string?) Stamp, ServiceToken Token);
+    private sealed record Content((DateTime, long, string?) Stamp, ServiceToken Token);
 }
 
 [JsonSourceGenerationOptions(

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using Microsoft.Extensions.Logging;
 using Shared.Hosting.Configuration;
 using Shared.Streams.Access;
 using Shared.Streams.Dialing;
@@ -28,12 +29,12 @@ internal sealed record ConnectorSettings
 
     /// <summary>Checks the options.</summary>
     /// <exception cref="ConfigurationException">Names the first key that is wrong.</exception>
-    public static ConnectorSettings From(ConnectorOptions options, TimeProvider time) => new()
+    public static ConnectorSettings From(ConnectorOptions options, TimeProvider time, ILogger logger) => new()
     {
         Ingresses = options.Ingress.Count > 0
             ? [.. options.Ingress.Select((text, index) => IngressUri($"Ingress:{index}", text, options.AllowPlaintext))]
             : throw new ConfigurationException("Ingress", "Give at least one ingress, e.g. --ingress wss://tunnel.example.com."),
-        Token = options.Token.CreateSource(),
+        Token = options.Token.CreateSource("Token", logger),
         Trust = SettingChecks.Trust("CaFile", options.CaFile),
         Targets = TargetsOf(options, time),
         Carriers = SettingChecks.Within("Carriers", options.Carriers, 0, TunnelProtocol.MaxCarriers),

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Shared.Hosting.Configuration;
 using Shared.Streams.Access;
 using Shared.Streams.Dialing;
@@ -28,16 +29,18 @@ internal sealed record ForwardSettings
 
     /// <summary>Checks the options.</summary>
     /// <exception cref="ConfigurationException">Names the first key that is wrong.</exception>
-    public static ForwardSettings From(ForwardOptions options)
+    public static ForwardSettings From(ForwardOptions options, ILogger logger)
     {
         var listen = options.Listen.Select((text, index) => ListenOn($"Listen:{index}", text, options.AllowRemote)).ToArray();
         return new ForwardSettings
         {
-            Hostname = SettingChecks.Parsed("Hostname", () => HostAndPort.Parse(options.Hostname, DefaultPort)),
+            Hostname = options.Hostname.Length > 0
+                ? SettingChecks.Parsed("Hostname", () => HostAndPort.Parse(options.Hostname, DefaultPort))
+                : throw new ConfigurationException("Hostname", "Give the tunnel hostname, e.g. --hostname orders-db.tunnel.example.com."),
             Listen = listen.Length > 0
                 ? listen
                 : throw new ConfigurationException("Listen", "Give at least one local address, e.g. --listen 127.0.0.1:5432."),
-            Token = options.Token.CreateSource(),
+            Token = options.Token.CreateSource("Token", logger),
             Trust = SettingChecks.Trust("CaFile", options.CaFile),
             ConnectTo = options.ConnectTo is { } other ? SettingChecks.Parsed("ConnectTo", () => HostAndPort.Parse(other, DefaultPort)) : null,
             OpenTimeout = SettingChecks.Seconds("OpenTimeoutSeconds", options.OpenTimeoutSeconds, 1, 300),

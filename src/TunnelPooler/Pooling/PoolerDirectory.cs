@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Shared.Hosting.Configuration;
 using Shared.Pooling.Hosting;
 using Shared.Pooling.Postgres.Clients;
@@ -15,13 +16,13 @@ internal sealed class PoolerDirectory : IClientDirectory, IAsyncDisposable
     private readonly Dictionary<string, AuthQuery> _queries = new(StringComparer.Ordinal);
 
     /// <exception cref="ConfigurationException">A user has no password, or several.</exception>
-    public PoolerDirectory(PoolerOptions options, TimeProvider time)
+    public PoolerDirectory(PoolerOptions options, TimeProvider time, ILogger logger)
     {
         _users = options.Users.ToDictionary(static user => user.Key, user => CredentialOf($"Users:{user.Key}", user.Value, options.Tls), StringComparer.Ordinal);
         _allowed = options.Pools.ToDictionary(static pool => pool.Key, static pool => pool.Value.AllowUsers.ToHashSet(StringComparer.Ordinal), StringComparer.Ordinal);
         foreach (var (name, pool) in options.Pools)
         {
-            if (PoolerPools.AuthQueryFrom(name, pool, time) is var (definition, query))
+            if (PoolerPools.AuthQueryFrom(name, pool, time, logger) is var (definition, query))
             {
                 _queries.Add(name, new AuthQuery(definition.Origin, query, time));
             }

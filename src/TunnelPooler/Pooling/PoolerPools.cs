@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Shared.Hosting.Configuration;
 using Shared.Pooling.Hosting;
 using Shared.Pooling.Postgres;
@@ -18,10 +19,10 @@ internal static class PoolerPools
     public static bool LeadsThroughTunnel(PoolerPoolOptions options) => options.Origin.StartsWith(TunnelScheme, StringComparison.Ordinal);
 
     /// <exception cref="ConfigurationException">Names the first key that is wrong.</exception>
-    public static PoolDefinition From(string name, PoolerPoolOptions options, TimeProvider time)
+    public static PoolDefinition From(string name, PoolerPoolOptions options, TimeProvider time, ILogger logger)
     {
         var key = $"Pools:{name}";
-        var access = AccessTo(key, options, time) with
+        var access = AccessTo(key, options, time, logger) with
         {
             Password = PasswordSetting.Read($"{key}:PasswordFile", options.PasswordFile, options.Password),
             Roots = PemCertificates.ReadFile($"{key}:CaFile", options.CaFile) is { } roots ? PemCertificates.Roots($"{key}:CaFile", roots) : null,
@@ -35,7 +36,7 @@ internal static class PoolerPools
 
     /// <summary>How the user that looks up the others logs in; null without one.</summary>
     /// <exception cref="ConfigurationException">Names the first key that is wrong.</exception>
-    public static (PoolDefinition Definition, string Query)? AuthQueryFrom(string name, PoolerPoolOptions options, TimeProvider time)
+    public static (PoolDefinition Definition, string Query)? AuthQueryFrom(string name, PoolerPoolOptions options, TimeProvider time, ILogger logger)
     {
         if (options.AuthQuery is not { User: { Length: > 0 } user } asked)
         {
@@ -43,7 +44,7 @@ internal static class PoolerPools
         }
 
         var key = $"Pools:{name}:AuthQuery";
-        var definition = From(name, options, time);
+        var definition = From(name, options, time, logger);
         return (definition with
         {
             Origin = definition.Origin with
@@ -55,7 +56,7 @@ internal static class PoolerPools
         }, asked.Query);
     }
 
-    private static OriginAccess AccessTo(string key, PoolerPoolOptions options, TimeProvider time)
+    private static OriginAccess AccessTo(string key, PoolerPoolOptions options, TimeProvider time, ILogger logger)
     {
         var timeout = SettingChecks.Seconds($"{key}:ConnectTimeoutSeconds", options.ConnectTimeoutSeconds, 1, 300);
         var version = string.Join('\n', options.Origin, options.IngressCaFile, options.ConnectTo, options.Token.File, options.Token.ClientId, options.Token.ClientSecret);
@@ -69,7 +70,7 @@ internal static class PoolerPools
         var hostname = SettingChecks.Parsed($"{key}:Origin", () => HostAndPort.Parse(options.Origin[TunnelScheme.Length..], DefaultIngressPort));
         var dialer = new TunnelDialer(hostname.Host, hostname.Port, new WebSocketDialerOptions
         {
-            Token = options.Token.CreateSource(),
+            Token = options.Token.CreateSource($"{key}:Token", logger),
             Trust = SettingChecks.Trust($"{key}:IngressCaFile", options.IngressCaFile),
             ConnectTo = options.ConnectTo is { } other ? SettingChecks.Parsed($"{key}:ConnectTo", () => HostAndPort.Parse(other, DefaultIngressPort)) : null,
             Timeout = timeout,

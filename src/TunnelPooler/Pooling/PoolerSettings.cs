@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Microsoft.Extensions.Logging;
 using Shared.Hosting.Configuration;
 using Shared.Pooling.Postgres;
 using Shared.Pooling.Postgres.Clients;
@@ -28,7 +29,7 @@ internal sealed record PoolerSettings
 
     /// <summary>Checks the options.</summary>
     /// <exception cref="ConfigurationException">Names the first key that is wrong.</exception>
-    public static PoolerSettings From(PoolerOptions options, TimeProvider time)
+    public static PoolerSettings From(PoolerOptions options, TimeProvider time, ILogger logger)
     {
         var handshake = new HandshakeOptions
         {
@@ -38,9 +39,9 @@ internal sealed record PoolerSettings
         };
         var listen = options.Listen.Select((text, index) => ListenOn($"Listen:{index}", text, options, handshake)).ToArray();
         var pools = options.Pools.Count > 0
-            ? options.Pools.ToDictionary(static pool => pool.Key, pool => PoolerPools.From(pool.Key, pool.Value, time), StringComparer.Ordinal)
+            ? options.Pools.ToDictionary(static pool => pool.Key, pool => PoolerPools.From(pool.Key, pool.Value, time, logger), StringComparer.Ordinal)
             : throw new ConfigurationException("Pools", "There is no pool. Write one in the configuration file; docs/pooling.md begins with one.");
-        var directory = new PoolerDirectory(options, time);
+        var directory = new PoolerDirectory(options, time, logger);
         return new PoolerSettings
         {
             Listen = listen.Length > 0
@@ -56,7 +57,7 @@ internal sealed record PoolerSettings
                 MaxClients = SettingChecks.Within("MaxClients", options.MaxClients, 1, 1_000_000),
                 MaxConnections = SettingChecks.Within("MaxConnections", options.MaxConnections, 0, 100_000),
             },
-            Checkable = CheckableOf(options, pools, time),
+            Checkable = CheckableOf(options, pools, time, logger),
             Directory = directory,
             RequireReachable = options.RequireReachable,
             TrustUnixSockets = options.TrustUnixSockets,
@@ -64,12 +65,12 @@ internal sealed record PoolerSettings
         };
     }
 
-    private static Dictionary<string, PoolDefinition> CheckableOf(PoolerOptions options, Dictionary<string, PoolDefinition> pools, TimeProvider time)
+    private static Dictionary<string, PoolDefinition> CheckableOf(PoolerOptions options, Dictionary<string, PoolDefinition> pools, TimeProvider time, ILogger logger)
     {
         var checkable = new Dictionary<string, PoolDefinition>(StringComparer.Ordinal);
         foreach (var (name, pool) in pools)
         {
-            if (PoolerPools.AuthQueryFrom(name, options.Pools[name], time) is var (definition, _))
+            if (PoolerPools.AuthQueryFrom(name, options.Pools[name], time, logger) is var (definition, _))
             {
                 checkable.Add($"{name} (AuthQuery)", definition);
             }

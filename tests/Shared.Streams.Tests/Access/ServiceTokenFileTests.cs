@@ -9,8 +9,8 @@ public sealed class ServiceTokenFileTests : IDisposable
     [Fact]
     public async Task Token_is_read_again_when_the_file_changes()
     {
-        var source = new ServiceTokenFile(_path);
         await WriteAsync("""{"clientId":"a.access","clientSecret":"one"}""");
+        var source = ServiceTokenFile.Open(_path, Unexpected);
         var first = await source.GetAsync(TestContext.Current.CancellationToken);
 
         await WriteAsync("""{"clientId":"a.access","clientSecret":"second"}""");
@@ -29,20 +29,41 @@ public sealed class ServiceTokenFileTests : IDisposable
     {
         await WriteAsync(content);
 
-        var exception = await Assert.ThrowsAsync<IOException>(
-            async () => await new ServiceTokenFile(_path).GetAsync(TestContext.Current.CancellationToken));
+        var exception = Assert.Throws<IOException>(() => ServiceTokenFile.Open(_path, Unexpected));
 
         Assert.Contains(_path, exception.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("topsecret", exception.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Missing_file_says_how_to_make_one()
+    public void Missing_file_says_how_to_make_one()
     {
-        var exception = await Assert.ThrowsAsync<IOException>(
-            async () => await new ServiceTokenFile(_path).GetAsync(TestContext.Current.CancellationToken));
+        var exception = Assert.Throws<IOException>(() => ServiceTokenFile.Open(_path, Unexpected));
 
         Assert.Contains("tunnel-ingress token create", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task File_that_cannot_be_read_again_leaves_the_last_token_and_is_told_once()
+    {
+        await WriteAsync("""{"clientId":"a.access","clientSecret":"one"}""");
+        var told = new List<string>();
+        var source = ServiceTokenFile.Open(_path, told.Add);
+
+        await WriteAsync("""{"clientId":"a.access","clientS""");
+        Assert.Equal("one", (await source.GetAsync(TestContext.Current.CancellationToken)).ClientSecret);
+        Assert.Equal("one", (await source.GetAsync(TestContext.Current.CancellationToken)).ClientSecret);
+        Assert.Contains("does not hold", Assert.Single(told), StringComparison.Ordinal);
+
+        File.Delete(_path);
+        Assert.Equal("one", (await source.GetAsync(TestContext.Current.CancellationToken)).ClientSecret);
+        Assert.Contains("does not exist", told[1], StringComparison.Ordinal);
+
+        await WriteAsync("""{"clientId":"a.access","clientSecret":"second"}""");
+        Assert.Equal("second", (await source.GetAsync(TestContext.Current.CancellationToken)).ClientSecret);
+        File.Delete(_path);
+        Assert.Equal("second", (await source.GetAsync(TestContext.Current.CancellationToken)).ClientSecret);
+        Assert.Equal(3, told.Count);
     }
 
     [Fact]
@@ -50,6 +71,8 @@ public sealed class ServiceTokenFileTests : IDisposable
         Assert.DoesNotContain("topsecret", new ServiceToken("a.access", "topsecret").ToString(), StringComparison.Ordinal);
 
     public void Dispose() => File.Delete(_path);
+
+    private static void Unexpected(string problem) => Assert.Fail(problem);
 
     private Task WriteAsync(string content) => File.WriteAllTextAsync(_path, content, TestContext.Current.CancellationToken);
 }

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging.Abstractions;
 using Shared.Hosting.Configuration;
 using TunnelConnector.Configuration;
 
@@ -8,7 +9,7 @@ public sealed class ConnectorSettingsTests
     [Fact]
     public void Good_options_become_settings()
     {
-        var settings = ConnectorSettings.From(Options(), TimeProvider.System);
+        var settings = ConnectorSettings.From(Options(), TimeProvider.System, NullLogger.Instance);
 
         Assert.Equal(new Uri("wss://tunnel.example.com/"), Assert.Single(settings.Ingresses));
         Assert.Equal("tcp://10.0.1.5:5432", settings.Targets["orders-db"].ToString());
@@ -25,7 +26,7 @@ public sealed class ConnectorSettingsTests
 
     [Fact]
     public void Plaintext_ingress_needs_the_development_switch() => Assert.Equal(
-        "ws", ConnectorSettings.From(Options(options => (options.Ingress, options.AllowPlaintext) = (["ws://localhost:8080"], true)), TimeProvider.System).Ingresses[0].Scheme);
+        "ws", ConnectorSettings.From(Options(options => (options.Ingress, options.AllowPlaintext) = (["ws://localhost:8080"], true)), TimeProvider.System, NullLogger.Instance).Ingresses[0].Scheme);
 
     [Fact]
     public void No_ingress_is_refused() => AssertRefused(static options => options.Ingress = [], "Ingress: ");
@@ -43,6 +44,10 @@ public sealed class ConnectorSettingsTests
     public void Missing_token_file_is_named() => AssertRefused(static options => options.Token = new TokenOptions { File = "/nowhere/token" }, "/nowhere/token");
 
     [Fact]
+    public void File_that_holds_no_token_is_named() =>
+        AssertRefused(static options => options.Token = new TokenOptions { File = typeof(ConnectorSettingsTests).Assembly.Location }, "Token:File: The token file ");
+
+    [Fact]
     public void No_token_says_where_one_can_come_from() => AssertRefused(static options => options.Token = new TokenOptions(), "TUNNEL_CLIENT_SECRET");
 
     [Theory]
@@ -52,7 +57,7 @@ public sealed class ConnectorSettingsTests
 
     private static void AssertRefused(Action<ConnectorOptions> change, string expected)
     {
-        var exception = Assert.Throws<ConfigurationException>(() => ConnectorSettings.From(Options(change), TimeProvider.System));
+        var exception = Assert.Throws<ConfigurationException>(() => ConnectorSettings.From(Options(change), TimeProvider.System, NullLogger.Instance));
 
         Assert.Contains(expected, exception.Message, StringComparison.Ordinal);
     }

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging.Abstractions;
 using Shared.Hosting.Configuration;
 using TunnelPooler.Forwarding;
 
@@ -7,10 +8,12 @@ public sealed class ForwardSettingsTests
 {
     [Fact]
     public void Hostname_without_a_port_means_443() =>
-        Assert.Equal("db.example.com:443", ForwardSettings.From(Options()).Hostname.ToString());
+        Assert.Equal("db.example.com:443", ForwardSettings.From(Options(), NullLogger.Instance).Hostname.ToString());
+
+    [Fact]
+    public void Missing_hostname_is_asked_for() => AssertRefused(static options => options.Hostname = "", "--hostname orders-db.tunnel.example.com");
 
     [Theory]
-    [InlineData("")]
     [InlineData("wss://db.example.com")]
     [InlineData("db.example.com:0")]
     public void Bad_hostname_is_named(string hostname) => AssertRefused(options => options.Hostname = hostname, "Hostname");
@@ -29,11 +32,11 @@ public sealed class ForwardSettingsTests
     {
         AssertRefused(static options => options.Listen = ["0.0.0.0:5432"], "AllowRemote");
 
-        Assert.Single(ForwardSettings.From(Options(static options => (options.Listen, options.AllowRemote) = (["0.0.0.0:5432"], true))).Listen);
+        Assert.Single(ForwardSettings.From(Options(static options => (options.Listen, options.AllowRemote) = (["0.0.0.0:5432"], true)), NullLogger.Instance).Listen);
     }
 
     private static void AssertRefused(Action<ForwardOptions> change, string expected) =>
-        Assert.Contains(expected, Assert.Throws<ConfigurationException>(() => ForwardSettings.From(Options(change))).Message, StringComparison.Ordinal);
+        Assert.Contains(expected, Assert.Throws<ConfigurationException>(() => ForwardSettings.From(Options(change), NullLogger.Instance)).Message, StringComparison.Ordinal);
 
     private static ForwardOptions Options(Action<ForwardOptions>? change = null)
     {
