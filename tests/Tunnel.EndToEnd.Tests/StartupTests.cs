@@ -12,6 +12,7 @@ public sealed class StartupTests(ClusterFixture fixture)
         { "tunnel-connector", "run --ingress https://localhost --token-file {token} --service db=tcp://a:1", "Ingress:0: 'https://localhost' is not an ingress" },
         { "tunnel-connector", "run --ingress ws://localhost --token-file {token} --service db=tcp://a:1", "AllowPlaintext" },
         { "tunnel-connector", "run --ingress wss://localhost --token-file /nowhere --service db=tcp://a:1", "The token file /nowhere does not exist" },
+        { "tunnel-connector", "run --ingress wss://localhost --token-file {unknown} --service db=tcp://a:1", "Token:File: The token file {unknown} does not hold" },
         { "tunnel-connector", "run --ingress wss://localhost --token-file {token} --ca-file /nowhere --service db=tcp://a:1", "The CA file /nowhere cannot be read" },
         { "tunnel-connector", "run --config /nowhere", "The configuration file /nowhere cannot be read" },
         { "tunnel-connector", "run --config {unknown}", "Servcies: There is no such key" },
@@ -22,6 +23,8 @@ public sealed class StartupTests(ClusterFixture fixture)
         { "tunnel-pooler", "forward --hostname db --listen 127.0.0.1:70000 --token-file {token}", "Listen:0: '127.0.0.1:70000' is not an address" },
         { "tunnel-pooler", "forward --hostname db --listen 0.0.0.0:5432 --token-file {token}", "AllowRemote" },
         { "tunnel-pooler", "forward --hostname wss://db --listen 127.0.0.1:0 --token-file {token}", "Hostname: 'wss://db' is not a host" },
+        { "tunnel-pooler", "forward --listen 127.0.0.1:0 --token-file {token}", "Hostname: Give the tunnel hostname, e.g. --hostname " },
+        { "tunnel-pooler", "forward --hostname db --listen 127.0.0.1:0 --token-file {unknown}", "Token:File: The token file {unknown} does not hold" },
         { "tunnel-ingress", "run --state {state} --listen 127.0.0.1:0", "Certificate:File: There is no certificate" },
         { "tunnel-ingress", "run --state {state} --listen 127.0.0.1:0 --dev-certificate --certificate x.pem", "not several" },
         { "tunnel-ingress", "run --state {state} --dev-certificate", "Listen: Give at least one public address" },
@@ -48,7 +51,7 @@ public sealed class StartupTests(ClusterFixture fixture)
         var result = await CommandLine.RunAsync(program, filled.Split(' '));
 
         Assert.Equal(2, result.ExitCode);
-        Assert.Contains(expected, result.Error, StringComparison.Ordinal);
+        Assert.Contains(expected.Replace("{unknown}", unknown, StringComparison.Ordinal), result.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", result.Error, StringComparison.Ordinal);
     }
 
@@ -114,7 +117,7 @@ public sealed class StartupTests(ClusterFixture fixture)
         var failed = await connector.WaitForAsync("IngressUnreachable");
 
         Assert.Equal(("tls", "certificate-not-trusted"), (failed["Hop"], failed["Code"]));
-        Assert.Contains("CA file", failed["Reason"], StringComparison.Ordinal);
+        Assert.Contains("Name the PEM file of its CA in --ca-file (CaFile).", failed["Reason"], StringComparison.Ordinal);
     }
 
     [Fact]

@@ -15,11 +15,15 @@ public static class SettingChecks
     public static TimeSpan Seconds(string key, int value, int least, int most) => TimeSpan.FromSeconds(Within(key, value, least, most));
 
     /// <summary>The roots of a CA file, or the system's when none is named.</summary>
-    public static CertificateTrust Trust(string key, string? caFile)
+    /// <param name="key">The key.</param>
+    /// <param name="caFile">Its value.</param>
+    /// <param name="flag">The flag that sets it, if there is one.</param>
+    public static CertificateTrust Trust(string key, string? caFile, string? flag = null)
     {
         try
         {
-            return string.IsNullOrEmpty(caFile) ? CertificateTrust.System : CertificateTrust.FromFile(caFile);
+            var trust = string.IsNullOrEmpty(caFile) ? CertificateTrust.System : CertificateTrust.FromFile(caFile);
+            return trust.ChosenBy(flag is null ? key : $"{flag} ({key})");
         }
         catch (IOException exception)
         {

@@ -2,6 +2,7 @@ using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Shared.Streams.Tls;
 
 namespace Shared.Streams.Dialing;
 
@@ -12,10 +13,11 @@ namespace Shared.Streams.Dialing;
 public sealed class CertificateTrust
 {
     private readonly X509Certificate2Collection? _roots;
+    private readonly string _setting;
 
-    private CertificateTrust(X509Certificate2Collection? roots)
+    private CertificateTrust(X509Certificate2Collection? roots, string setting = "CaFile")
     {
-        _roots = roots;
+        (_roots, _setting) = (roots, setting);
     }
 
     /// <summary>The system's roots.</summary>
@@ -56,6 +58,9 @@ public sealed class CertificateTrust
         return roots.Count > 0 ? new(roots) : throw new IOException("There is no PEM certificate in it.");
     }
 
+    /// <summary>The same, and errors name the setting that tells whom to believe.</summary>
+    public CertificateTrust ChosenBy(string setting) => new(_roots, setting);
+
     /// <summary>Client options that verify chain and name, TLS 1.2 and newer.</summary>
     public SslClientAuthenticationOptions ClientOptions(string? serverName)
     {
@@ -63,6 +68,8 @@ public sealed class CertificateTrust
         {
             TargetHost = serverName,
             EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+            RemoteCertificateValidationCallback = static (_, certificate, chain, errors) =>
+                errors == SslPolicyErrors.None ? true : throw CertificateRejectedException.From(certificate, chain, errors),
         };
         if (_roots is not null)
         {
@@ -78,19 +85,23 @@ public sealed class CertificateTrust
     }
 
     /// <summary>A failed handshake as an error that names the hop.</summary>
-    internal static DialException Failure(string serverName, Exception exception)
+    internal DialException Failure(string serverName, Exception exception)
     {
         if (exception is OperationCanceledException)
         {
             return new DialException(Hop.Tls, "timeout", $"The TLS handshake with {serverName} did not finish in time. Is that a TLS port?", exception);
         }
 
-        return exception is AuthenticationException
+        return CertificateRejectedException.Behind(exception) is { } rejected
             ? new DialException(
-                Hop.Tls,
-                "certificate-not-trusted",
-                $"The certificate of {serverName} does not verify: {exception.Message} Trust its CA with a CA file, or use the name that the certificate carries.",
-                exception)
-            : new DialException(Hop.Tls, "handshake-failed", $"The TLS handshake with {serverName} failed: {exception.Message} Is that a TLS port?", exception);
+                Hop.Tls, "certificate-not-trusted", $"The certificate of {serverName} does not verify: {rejected.Message}{Advice(rejected)}", exception)
+            : new DialException(
+                Hop.Tls, "handshake-failed",
+                $"The TLS handshake with {serverName} failed: {exception.GetBaseException().Message.TrimEnd('.')}. Is that a TLS port?", exception);
     }
+
+    private string Advice(CertificateRejectedException rejected) => string.Concat(
+        rejected.IsOutOfDate ? " Renew it, or set the clock of this machine." : "",
+        rejected.IsMisnamed ? " Use a name that it carries." : "",
+        rejected.IsOfUnknownIssuer ? $" Name the PEM file of its CA in {_setting}." : "");
 }

@@ -24,7 +24,7 @@ public sealed class TlsDialer(IDialer inner, string serverName, CertificateTrust
         catch (Exception exception) when (exception is AuthenticationException or IOException
             || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            throw CertificateTrust.Failure(serverName, exception);
+            throw trust.Failure(serverName, exception);
         }
     }
 

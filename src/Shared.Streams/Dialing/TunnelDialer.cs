@@ -146,7 +146,7 @@ public sealed class TunnelDialer : IDialer, IAsyncDisposable
     }
 
     private DialException Lost(IOException exception) => new(
-        Hop.Ingress, "lost", $"The connection to {_uri.Authority} broke while the stream was opened: {exception.Message}.", exception);
+        Hop.Ingress, "lost", $"The connection to {_uri.Authority} broke while the stream was opened: {exception.Message.TrimEnd('.')}.", exception);
 }
 
 /// <summary>A stream through a tunnel.</summary>

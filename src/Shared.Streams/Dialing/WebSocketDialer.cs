@@ -119,11 +119,11 @@ public sealed class WebSocketDialer : IDisposable
                 case DialException dial:
                     return dial;
                 case AuthenticationException:
-                    return CertificateTrust.Failure(uri.Host, cause);
+                    return _options.Trust.Failure(uri.Host, cause);
                 case HttpRequestException { HttpRequestError: HttpRequestError.ProxyTunnelError }:
                     return new DialException(Hop.Proxy, "refused", $"The HTTP proxy does not let us through to {uri.Authority}: {cause.Message} Check HTTPS_PROXY and NO_PROXY.", exception);
                 case HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } when cause.InnerException is null or IOException:
-                    return CertificateTrust.Failure(uri.Host, cause);
+                    return _options.Trust.Failure(uri.Host, cause);
                 case OperationCanceledException:
                     return new DialException(Hop.Ingress, "timeout", $"{uri.Authority} did not answer the upgrade within {_options.Timeout.TotalSeconds:0.#} s.", exception);
                 default:

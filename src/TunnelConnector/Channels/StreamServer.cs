@@ -70,7 +70,7 @@ internal sealed class StreamServer(CurrentSettings settings, TimeProvider time, 
         "connection-refused" => $"The target of service {service} refused the connection. Does it run, and is the connector's Target right? The connector's log names the address.",
         "not-resolved" => $"The host name of service {service}'s target does not resolve in the private network. Correct the connector's Target, or the DNS there.",
         "timeout" => $"The target of service {service} did not answer in time. Does a firewall drop it, or is the connector's Target wrong?",
-        "certificate-not-trusted" => $"The certificate of service {service}'s target does not verify. Give the connector the CA of its target (CaFile).",
+        "certificate-not-trusted" => $"The certificate of service {service}'s target does not verify; the connector's log says why and what to do.",
         "not-configured" => $"The connector's configuration has no target for service {service}. Add it there under Services.",
         _ => $"The target of service {service} cannot be reached ({exception.Code}); the connector's log says more.",
     };

@@ -35,7 +35,7 @@ internal sealed record ConnectorSettings
             ? [.. options.Ingress.Select((text, index) => IngressUri($"Ingress:{index}", text, options.AllowPlaintext))]
             : throw new ConfigurationException("Ingress", "Give at least one ingress, e.g. --ingress wss://tunnel.example.com."),
         Token = options.Token.CreateSource("Token", logger),
-        Trust = SettingChecks.Trust("CaFile", options.CaFile),
+        Trust = SettingChecks.Trust("CaFile", options.CaFile, "--ca-file"),
         Targets = TargetsOf(options, time),
         Carriers = SettingChecks.Within("Carriers", options.Carriers, 0, TunnelProtocol.MaxCarriers),
         ParkedChannels = SettingChecks.Within("ParkedChannels", options.ParkedChannels, 1, TunnelProtocol.MaxParkedChannels / 4),

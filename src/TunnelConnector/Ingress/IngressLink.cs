@@ -98,7 +98,7 @@ internal sealed class IngressLink(
         }
         catch (IOException exception)
         {
-            return new SessionEnd(null, $"{exception.Message}.");
+            return new SessionEnd(null, $"{exception.Message.TrimEnd('.')}.");
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {

@@ -2,6 +2,7 @@ using System.Net.Security;
 using System.Security.Authentication;
 using Shared.Streams;
 using Shared.Streams.Dialing;
+using Shared.Streams.Tls;
 using TunnelIngress.State;
 
 namespace TunnelIngress.Web;
@@ -67,13 +68,13 @@ internal sealed class OriginHandshake(string service, string serverName, WebOrig
     {
         OperationCanceledException => new(
             Hop.Target, "timeout", $"The TLS handshake with the target of service {service} did not finish in time. Does it speak https?", exception),
-        AuthenticationException => new(
+        _ when CertificateRejectedException.Behind(exception) is { } rejected => new(
             Hop.Target, "certificate-not-trusted",
-            $"TLS with the target of service {service} as {serverName} failed: {exception.Message} Give its CA or its name with 'tunnel-ingress service set {service}'.", exception),
+            $"The certificate of the target of service {service}, asked for as {serverName}, does not verify: {rejected.Message} Renew it, or give its CA or its name with 'tunnel-ingress service set {service}'.", exception),
 
         // A lost connector is no fault of the target's.
         StreamAbortedException { Reason.Code: not (AbortCode.Reset or AbortCode.Dropped) } => null,
-        IOException => new(
+        IOException or AuthenticationException => new(
             Hop.Target, "tls-failed", $"The target of service {service} speaks no TLS, or broke it off. Is it --protocol http?", exception),
         _ => null,
     };

@@ -41,7 +41,7 @@ internal sealed record ForwardSettings
                 ? listen
                 : throw new ConfigurationException("Listen", "Give at least one local address, e.g. --listen 127.0.0.1:5432."),
             Token = options.Token.CreateSource("Token", logger),
-            Trust = SettingChecks.Trust("CaFile", options.CaFile),
+            Trust = SettingChecks.Trust("CaFile", options.CaFile, "--ca-file"),
             ConnectTo = options.ConnectTo is { } other ? SettingChecks.Parsed("ConnectTo", () => HostAndPort.Parse(other, DefaultPort)) : null,
             OpenTimeout = SettingChecks.Seconds("OpenTimeoutSeconds", options.OpenTimeoutSeconds, 1, 300),
             HalfCloseTimeout = SettingChecks.Seconds("HalfCloseTimeoutSeconds", options.HalfCloseTimeoutSeconds, 1, 86_400),

@@ -8,20 +8,20 @@ namespace Shared.Streams.Tests.Conformance;
 /// <summary>A self-signed certificate for localhost, and the trust in it.</summary>
 internal static class TestCertificate
 {
-    public static X509Certificate2 Localhost { get; } = Create();
+    public static X509Certificate2 Localhost { get; } = Create("localhost", DateTimeOffset.UtcNow.AddDays(1));
 
     public static CertificateTrust Trust { get; } = CreateTrust();
 
-    private static X509Certificate2 Create()
+    public static X509Certificate2 Create(string name, DateTimeOffset until)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256);
+        var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
         var names = new SubjectAlternativeNameBuilder();
-        names.AddDnsName("localhost");
+        names.AddDnsName(name);
         names.AddIpAddress(IPAddress.Loopback);
         request.CertificateExtensions.Add(names.Build());
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
-        return request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        return request.CreateSelfSigned(until.AddDays(-2), until);
     }
 
     private static CertificateTrust CreateTrust()

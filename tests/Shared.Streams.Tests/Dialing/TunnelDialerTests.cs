@@ -5,6 +5,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Shared.Streams.Access;
 using Shared.Streams.Dialing;
@@ -30,12 +31,87 @@ public sealed class TunnelDialerTests : IAsyncDisposable
     public TunnelDialerTests()
     {
         _listener.Start();
-        _dialer = new TunnelDialer("localhost", ((IPEndPoint)_listener.LocalEndpoint).Port, new WebSocketDialerOptions
+        _dialer = DialerOf("localhost", TestCertificate.Trust);
+    }
+
+    public static TheoryData<string, X509Certificate2, string> Rejected => new()
+    {
         {
-            Token = new FixedServiceToken(new ServiceToken("id", "secret")),
-            Trust = TestCertificate.Trust,
-            ConnectTo = new HostAndPort("127.0.0.1", ((IPEndPoint)_listener.LocalEndpoint).Port),
-        });
+            "localhost", TestCertificate.Localhost,
+            "localhost does not verify: no trusted CA has signed it, but CN=localhost. Name the PEM file of its CA in --ca-file (CaFile)."
+        },
+        {
+            "elsewhere.example", TestCertificate.Localhost,
+            "elsewhere.example does not verify: it is for localhost, 127.0.0.1 only; no trusted CA has signed it, but CN=localhost. "
+            + "Use a name that it carries. Name the PEM file of its CA in --ca-file (CaFile)."
+        },
+        {
+            "localhost", TestCertificate.Create("localhost", new DateTimeOffset(2020, 2, 3, 4, 5, 6, TimeSpan.Zero)),
+            "localhost does not verify: it expired at 2020-02-03 04:05 UTC; no trusted CA has signed it, but CN=localhost. "
+            + "Renew it, or set the clock of this machine. Name the PEM file of its CA in --ca-file (CaFile)."
+        },
+    };
+
+    [Theory]
+    [MemberData(nameof(Rejected), DisableDiscoveryEnumeration = true)]
+    public async Task Certificate_that_does_not_verify_is_refused_with_what_is_wrong_and_what_to_do(string hostname, X509Certificate2 shown, string expected)
+    {
+        _serving.Enqueue(ForEachConnectionAsync(async socket => await TlsStream.AcceptAsync(
+            SocketStream.Over(socket), new SslServerAuthenticationOptions { ServerCertificate = shown }, Cancelled)));
+
+        await using var dialer = DialerOf(hostname, CertificateTrust.System.ChosenBy("--ca-file (CaFile)"));
+        var refused = await Assert.ThrowsAsync<DialException>(async () => await dialer.DialAsync(Cancelled).AsTask().WaitAsync(Patience, Cancelled));
+        Assert.Equal((Hop.Tls, "certificate-not-trusted"), (refused.Hop, refused.Code));
+        Assert.Equal($"The certificate of {expected}", refused.Message);
+
+        var direct = new TlsDialer(new TcpDialer("127.0.0.1", Port, Patience, TimeProvider.System), hostname, CertificateTrust.System.ChosenBy("--ca-file (CaFile)"), Patience, TimeProvider.System);
+        Assert.Equal(refused.Message, (await Assert.ThrowsAsync<DialException>(async () => await direct.DialAsync(Cancelled).AsTask().WaitAsync(Patience, Cancelled))).Message);
+    }
+
+    [Theory]
+    [InlineData("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")]
+    [InlineData("")]
+    public async Task Port_that_speaks_no_TLS_has_no_certificate_to_trust(string answer)
+    {
+        _serving.Enqueue(ForEachConnectionAsync(async socket =>
+        {
+            using (socket)
+            {
+                await socket.ReceiveAsync(new byte[4096], Cancelled);
+                await socket.SendAsync(Encoding.ASCII.GetBytes(answer), Cancelled);
+                socket.Shutdown(SocketShutdown.Send);
+                while (await socket.ReceiveAsync(new byte[4096], Cancelled) > 0)
+                {
+                }
+            }
+        }));
+
+        var direct = new TlsDialer(new TcpDialer("127.0.0.1", Port, Patience, TimeProvider.System), "localhost", CertificateTrust.System, Patience, TimeProvider.System);
+        foreach (var dialer in new IDialer[] { _dialer, direct })
+        {
+            var refused = await Assert.ThrowsAsync<DialException>(async () => await dialer.DialAsync(Cancelled).AsTask().WaitAsync(Patience, Cancelled));
+            Assert.Equal((Hop.Tls, "handshake-failed"), (refused.Hop, refused.Code));
+            Assert.EndsWith(". Is that a TLS port?", refused.Message, StringComparison.Ordinal);
+            Assert.DoesNotContain("..", refused.Message, StringComparison.Ordinal);
+            Assert.DoesNotContain("inner exception", refused.Message, StringComparison.Ordinal);
+            Assert.DoesNotContain("certificate", refused.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task Carrier_that_breaks_while_a_stream_is_opened_is_told_in_one_sentence()
+    {
+        _serving.Enqueue(ForEachConnectionAsync(async socket =>
+        {
+            await using var carrier = await TakeCarrierAsync(socket);
+            await carrier.ReadAsync(new byte[1], Cancelled);
+            carrier.Abort(StreamAbort.Reset);
+        }));
+
+        var lost = await Assert.ThrowsAsync<DialException>(OpenAsync);
+
+        Assert.Equal((Hop.Ingress, "lost"), (lost.Hop, lost.Code));
+        Assert.EndsWith(").", lost.Message, StringComparison.Ordinal);
     }
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
@@ -86,7 +162,7 @@ public sealed class TunnelDialerTests : IAsyncDisposable
         var opening = _dialer.OpenAsync(early, Cancelled).AsTask();
 
         // An ingress that stops: it has seen nothing of the stream.
-        await using var draining = await TakeCarrierAsync();
+        await using var draining = await TakeCarrierAsync(await AcceptAsync());
         var seen = new byte[4096];
         for (var count = 0; seen.AsSpan(0, count).IndexOf("startup"u8) < 0;)
         {
@@ -111,11 +187,30 @@ public sealed class TunnelDialerTests : IAsyncDisposable
 
     private async Task<TunnelStream> OpenAsync() => await _dialer.OpenAsync(early: null, Cancelled).AsTask().WaitAsync(Patience, Cancelled);
 
+    private int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
+
+    private TunnelDialer DialerOf(string hostname, CertificateTrust trust) => new(hostname, Port, new WebSocketDialerOptions
+    {
+        Token = new FixedServiceToken(new ServiceToken("id", "secret")),
+        Trust = trust,
+        ConnectTo = new HostAndPort("127.0.0.1", Port),
+    });
+
+    private async Task ForEachConnectionAsync(Func<Socket, Task> serve)
+    {
+        while (true)
+        {
+            // The dialer hangs up as soon as it has seen enough.
+            var socket = await AcceptAsync();
+            await Record.ExceptionAsync(() => serve(socket));
+        }
+    }
+
     private async Task AcceptForEverAsync()
     {
         while (true)
         {
-            var carrier = await TakeCarrierAsync();
+            var carrier = await TakeCarrierAsync(await AcceptAsync());
             var multiplexer = new Multiplexer(carrier, TimeProvider.System, static incoming => incoming.Accept("id"));
             _carriers.Enqueue(multiplexer);
             _serving.Enqueue(multiplexer.RunAsync());
@@ -124,10 +219,10 @@ public sealed class TunnelDialerTests : IAsyncDisposable
 
     private Task<Socket> AcceptAsync() => _listener.AcceptSocketAsync(Cancelled).AsTask().WaitAsync(Patience, Cancelled);
 
-    private async Task<TlsStream> TakeCarrierAsync()
+    private static async Task<TlsStream> TakeCarrierAsync(Socket socket)
     {
         var carrier = await TlsStream.AcceptAsync(
-            SocketStream.Over(await AcceptAsync()), CarrierTls.Server(SslStreamCertificateContext.Create(TestCertificate.Localhost, null)), Cancelled);
+            SocketStream.Over(socket), CarrierTls.Server(SslStreamCertificateContext.Create(TestCertificate.Localhost, null)), Cancelled);
         Assert.IsType<AccessHostname>(await CarrierHandshake.ReceiveAsync(carrier, Cancelled));
         await CarrierHandshake.SendAsync(carrier, new Joined(), Cancelled);
         return carrier;

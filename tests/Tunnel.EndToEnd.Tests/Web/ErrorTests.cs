@@ -15,7 +15,7 @@ public sealed class ErrorTests(WebFixture fixture)
     [InlineData("silent", 504, "target/timeout")]
     [InlineData("untrusted", 502, "target/certificate-not-trusted")]
     [InlineData("misnamed", 502, "target/certificate-not-trusted")]
-    [InlineData("no-tls", 502, "target/certificate-not-trusted")]
+    [InlineData("no-tls", 502, "target/tls-failed")]
     public async Task Failure_names_the_hop_and_the_request_to_the_client_and_in_the_log(string service, int status, string error)
     {
         using var client = fixture.Client();

@@ -48,7 +48,11 @@ internal static class OriginEncryption
         {
             TargetHost = options.ServerName,
             EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
-            RemoteCertificateValidationCallback = (_, _, chain, errors) => IsTrusted(options, chain, errors),
+            RemoteCertificateValidationCallback = (_, certificate, chain, errors) => Relevant(options.Tls, errors) switch
+            {
+                SslPolicyErrors.None => true,
+                var found => throw CertificateRejectedException.From(certificate, chain, found),
+            },
         };
         if (options.ClientCertificate is { } certificate)
         {
@@ -72,17 +76,21 @@ internal static class OriginEncryption
         }
         catch (AuthenticationException exception)
         {
-            throw new OriginException(
-                "tls", SqlState.UnableToConnect, $"the certificate of the database does not verify: {exception.Message}",
-                "Give the CA that signed it (CaFile) and the name that it carries (ServerName).", exception);
+            throw CertificateRejectedException.Behind(exception) is { } rejected
+                ? new OriginException(
+                    "tls", SqlState.UnableToConnect, $"the certificate of the database does not verify: {rejected.Message}",
+                    "Give the CA that signed it (CaFile) and the name that it carries (ServerName).", exception)
+                : new OriginException(
+                    "tls", SqlState.UnableToConnect, $"the TLS handshake with the database failed: {exception.GetBaseException().Message}",
+                    "See the database's log.", exception);
         }
     }
 
     // require encrypts without asking who answers, as libpq's does.
-    private static bool IsTrusted(OriginOptions options, X509Chain? chain, SslPolicyErrors errors) => options.Tls switch
+    private static SslPolicyErrors Relevant(OriginTls tls, SslPolicyErrors errors) => tls switch
     {
-        OriginTls.VerifyFull => errors == SslPolicyErrors.None,
-        OriginTls.VerifyCa => (errors & ~SslPolicyErrors.RemoteCertificateNameMismatch) == SslPolicyErrors.None && chain is not null,
-        _ => (errors & SslPolicyErrors.RemoteCertificateNotAvailable) == SslPolicyErrors.None,
+        OriginTls.VerifyFull => errors,
+        OriginTls.VerifyCa => errors & ~SslPolicyErrors.RemoteCertificateNameMismatch,
+        _ => errors & SslPolicyErrors.RemoteCertificateNotAvailable,
     };
 }
