@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json;
 using Npgsql;
 using Tunnel.Testing;
@@ -83,6 +84,45 @@ public sealed class AccessTests(ClusterFixture fixture) : IAsyncLifetime
         await DatabaseClient.AssertWorksAsync((await _cluster.StartForwarderAsync("renamed")).Addresses[0]);
         await Assert.ThrowsAsync<PostgresException>(() => DatabaseClient.ConnectAsync(before));
         await DatabaseClient.AssertAnswersAsync(client);
+    }
+
+    [Fact]
+    public async Task Client_of_a_pool_is_told_at_which_hop_its_connection_was_lost()
+    {
+        var (pooler, addresses) = await PoolerFile.StartAsync(_cluster.Directory, new
+        {
+            Listen = new List<string> { "127.0.0.1:0" },
+            Users = new Dictionary<string, object> { ["postgres"] = new { Password = "secret" } },
+            Pools = new Dictionary<string, object> { ["postgres"] = PoolerFile.Pool(_cluster, "db") },
+        });
+        await using var running = pooler;
+        var address = IPEndPoint.Parse(addresses[0]);
+        await using var client = new NpgsqlConnection(
+            $"Host={address.Address};Port={address.Port};Username=postgres;Password=secret;Database=postgres;Pooling=false;SSL Mode=Disable;Include Error Detail=true");
+        await client.OpenAsync(Cancelled);
+        await using var sleep = new NpgsqlCommand("select pg_sleep(60)", client);
+        var sleeping = sleep.ExecuteNonQueryAsync(Cancelled);
+
+        await _cluster.AdminAsync("token", "revoke", await IdOfAsync(_cluster.ApplicationToken));
+
+        var lost = await Assert.ThrowsAsync<PostgresException>(() => sleeping.WaitAsync(Patience, Cancelled));
+        Assert.Equal(("08006", "The connection was lost at hop ingress (revoked)."), (lost.SqlState, lost.Detail));
+        Assert.Contains("the ingress's log", lost.Hint, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Token_file_that_goes_bad_is_an_error_in_the_log_and_nothing_stops()
+    {
+        var token = Path.Combine(_cluster.Directory, "changing.token");
+        File.Copy(_cluster.ApplicationToken, token);
+        var (forwarder, addresses) = await _cluster.StartForwarderAsync("db", token, environment: null);
+
+        await File.WriteAllTextAsync(token, "{\"clientId\":", Cancelled);
+
+        await DatabaseClient.AssertWorksAsync(addresses[0]);
+        var kept = await forwarder.WaitForAsync("TokenKept");
+        Assert.Contains($"The token file {token} does not hold", kept["Reason"], StringComparison.Ordinal);
+        Assert.Equal("Error", kept["@l"]);
     }
 
     [Fact]

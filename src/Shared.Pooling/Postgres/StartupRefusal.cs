@@ -46,6 +46,9 @@ public static class StartupRefusal
         }
     }
 
+    /// <summary>Where it failed, for an application.</summary>
+    internal static string DetailOf(DialException failure) => $"The connection failed at hop {failure.Hop.ToWire()} ({failure.Code}).";
+
     /// <summary>The bytes of the ErrorResponse for a failure to reach the database.</summary>
     internal static byte[] ErrorResponse(DialException failure)
     {
@@ -61,7 +64,7 @@ public static class StartupRefusal
         Field('V', "FATAL");
         Field('C', SqlState(failure));
         Field('M', $"tunnel: {failure.Message}");
-        Field('D', $"The connection failed at hop {failure.Hop.ToWire()} ({failure.Code}).");
+        Field('D', DetailOf(failure));
         body.WriteByte(0);
         var message = new byte[5 + body.Length];
         message[0] = (byte)'E';

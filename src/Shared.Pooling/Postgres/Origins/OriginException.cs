@@ -1,4 +1,5 @@
 using Shared.Pooling.Postgres.Protocol;
+using Shared.Streams.Dialing;
 
 namespace Shared.Pooling.Postgres.Origins;
 
@@ -19,6 +20,9 @@ internal sealed class OriginException : IOException
 
     /// <summary>What to do; null where the message says it.</summary>
     public string? Hint { get; }
+
+    /// <summary>Where it failed, for a client.</summary>
+    public string Detail => InnerException is DialException dial ? StartupRefusal.DetailOf(dial) : $"The connection failed at hop {Hop}.";
 
     /// <summary>The origin has refused the login.</summary>
     public static OriginException Refused(PostgresError error, string user, string database) => error.Code switch

@@ -78,12 +78,12 @@ internal sealed partial class ClientSession
 
     /// <summary>The server connection has ended while this client was linked to it.</summary>
     /// <param name="server">Which.</param>
-    /// <param name="reason">Why, for people.</param>
+    /// <param name="loss">Why.</param>
     /// <param name="told">True when the client has the server's own last words.</param>
-    public void ServerLost(ServerSession server, string reason, bool told)
+    public void ServerLost(ServerSession server, ServerLoss loss, bool told)
     {
         Interlocked.CompareExchange(ref _server, null, server);
-        End(told ? null : PostgresError.Fatal(SqlState.ConnectionFailure, $"the connection to the database was lost: {reason}"));
+        End(told ? null : loss.ToError());
     }
 
     /// <summary>The settings that hold once the open transaction is rolled back.</summary>

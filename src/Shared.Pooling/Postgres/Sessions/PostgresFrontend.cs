@@ -1,5 +1,6 @@
 using Shared.Pooling.Postgres.Administration;
 using Shared.Pooling.Postgres.Clients;
+using Shared.Pooling.Postgres.Origins;
 using Shared.Pooling.Postgres.Protocol;
 using Shared.Streams;
 
@@ -119,7 +120,11 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
         }
         catch (IOException exception) when (exception is not HandshakeRefusedException)
         {
-            throw new ServerUnavailableException(PostgresError.Fatal(SqlState.CannotConnectNow, $"the users cannot be looked up: {exception.Message}"));
+            throw new ServerUnavailableException(PostgresError.Fatal(SqlState.CannotConnectNow, $"the users cannot be looked up: {exception.Message}") with
+            {
+                Detail = (exception as OriginException)?.Detail,
+                Hint = (exception as OriginException)?.Hint,
+            });
         }
     }
 

@@ -151,7 +151,7 @@ internal sealed partial class PostgresPool : IServerOwner, IAsyncDisposable
     /// <summary>What a client is told when there is no connection for it.</summary>
     public static PostgresError Explain(Exception failure) => failure switch
     {
-        OriginException origin => PostgresError.Error(origin.SqlState, origin.Message) with { Hint = origin.Hint },
+        OriginException origin => PostgresError.Error(origin.SqlState, origin.Message) with { Detail = origin.Detail, Hint = origin.Hint },
         PoolClosedException => PostgresError.Fatal(SqlState.AdminShutdown, failure.Message),
         _ => PostgresError.Error(SqlState.TooManyConnections, failure.Message),
     };

@@ -13,7 +13,7 @@ internal sealed partial class ServerSession
     private async Task RunAsync()
     {
         await Task.Yield();
-        var reason = "the server closed the connection";
+        var loss = ServerLoss.Closed;
         var reader = _origin.Reader;
         var inARow = 0;
         try
@@ -39,10 +39,10 @@ internal sealed partial class ServerSession
         catch (Exception exception)
         {
             // Whatever it is, nobody can be sure of this connection any more; the reason is in the log.
-            reason = exception.Message;
+            loss = ServerLoss.From(exception);
         }
 
-        Break(reason);
+        Break(loss);
     }
 
     private async ValueTask DeliverAsync()

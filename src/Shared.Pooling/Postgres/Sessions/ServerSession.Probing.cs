@@ -56,7 +56,7 @@ internal sealed partial class ServerSession
         }
         catch (Exception exception) when (exception is IOException or OperationCanceledException)
         {
-            Break(exception.Message);
+            Break(ServerLoss.From(exception));
         }
         finally
         {

@@ -175,7 +175,7 @@ internal sealed partial class ServerSession : IPooledConnection
         catch (StreamAbortedException exception)
         {
             // The loop that reads may notice it later; by then the client would have left untold.
-            Break(exception.Message);
+            Break(ServerLoss.From(exception));
             throw;
         }
 
@@ -220,8 +220,10 @@ internal sealed partial class ServerSession : IPooledConnection
         await UnlinkWhenIdleAsync();
     }
 
-    /// <summary>Ends the connection at once.</summary>
-    public void Break(string reason)
+    /// <summary>Ends the connection at once, for a reason of the pooler's own.</summary>
+    public void Break(string reason) => Break(new ServerLoss(reason));
+
+    private void Break(ServerLoss loss)
     {
         ClientSession? client;
         lock (Gate)
@@ -238,8 +240,8 @@ internal sealed partial class ServerSession : IPooledConnection
 
         _closing.Cancel();
         _origin.Stream.Abort(new StreamAbort(AbortCode.Dropped, "the pooler let go of it"));
-        _owner.Lost(this, reason);
-        client?.ServerLost(this, reason, _fatal);
+        _owner.Lost(this, loss.Reason);
+        client?.ServerLost(this, loss, _fatal);
     }
 
     /// <summary>Closes a connection that does not come back from being cleaned up in time.</summary>
