@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Npgsql;
 using Tunnel.Testing;
 
 namespace Tunnel.EndToEnd.Tests;
@@ -29,7 +30,7 @@ public sealed class PoolerCheckTests(PoolerCheckTests.Ways ways) : IClassFixture
         using var other = new TestAuthority();
         var caFile = await other.WriteRootAsync(Path.Combine(ways.Cluster.Directory, "other.pem"));
 
-        Expect(await CheckAsync("db", new() { ["IngressCaFile"] = caFile }), "tls", $"The certificate of {TunnelCluster.HostnameOf("db")} does not verify", "Trust its CA with a CA file");
+        Expect(await CheckAsync("db", new() { ["IngressCaFile"] = caFile }), "tls", $"The certificate of {TunnelCluster.HostnameOf("db")} does not verify: no trusted CA has signed it, but ", "Name the PEM file of its CA in Pools:tried:IngressCaFile.");
     }
 
     [Fact]
@@ -46,6 +47,55 @@ public sealed class PoolerCheckTests(PoolerCheckTests.Ways ways) : IClassFixture
 
     [Fact]
     public async Task Target_refuses() => Expect(await CheckAsync("refusing", []), "target", "The target of service refusing refused the connection.", "is the connector's Target right?");
+
+    [Fact]
+    public async Task Client_of_a_pool_is_told_the_hop_too()
+    {
+        var (pooler, addresses) = await PoolerFile.StartAsync(ways.Cluster.Directory, new
+        {
+            Listen = new List<string> { "127.0.0.1:0" },
+            Users = new Dictionary<string, object> { [TunnelCluster.PoolerUser] = new { Password = TunnelCluster.PoolerPassword } },
+            Pools = new Dictionary<string, object>
+            {
+                ["refusing"] = PoolerFile.Pool(ways.Cluster, "refusing"),
+                ["nowhere"] = PoolerFile.Pool(ways.Cluster, "db", new() { ["Database"] = "nowhere" }),
+            },
+        });
+        await using var running = pooler;
+
+        var refused = await RefusalAsync(addresses[0], "refusing");
+        Assert.Equal("The connection failed at hop target (connection-refused).", refused.Detail);
+        Assert.Contains("The target of service refusing refused the connection.", refused.MessageText, StringComparison.Ordinal);
+        var unknown = await RefusalAsync(addresses[0], "nowhere");
+        Assert.Equal(("The connection failed at hop database.", "Check the pool's Database."), (unknown.Detail, unknown.Hint));
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1:5432")]
+    [InlineData("http://127.0.0.1:5432")]
+    [InlineData("https://127.0.0.1:5432")]
+    [InlineData("tls://127.0.0.1:5432")]
+    public async Task Origin_is_TCP_a_Unix_socket_or_a_tunnel(string origin)
+    {
+        var pool = PoolerFile.Pool(ways.Cluster, "db");
+        pool["Origin"] = origin;
+
+        var result = await PoolerFile.CheckAsync(ways.Cluster.Directory, pool);
+
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains(
+            $"Pools:tried:Origin: '{origin}' is not a database's address: the scheme must be tcp, unix or tunnel. Write tcp://", result.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("http://g", result.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task File_that_holds_no_token_is_a_mistake_in_the_configuration()
+    {
+        var result = await CheckAsync("db", new() { ["Token"] = new { File = ways.Cluster.CaFile } });
+
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains($"Pools:tried:Token:File: The token file {ways.Cluster.CaFile} does not hold", result.Error, StringComparison.Ordinal);
+    }
 
     [Theory]
     [InlineData("wrong", "password authentication failed for user \"orders\"", "Check the pool's User and Password, and the database's pg_hba.conf.")]
@@ -73,6 +123,14 @@ public sealed class PoolerCheckTests(PoolerCheckTests.Ways ways) : IClassFixture
         var result = await checking;
 
         Assert.Equal("FAILED tried at origin: the database refuses the connection: go away\\nok     tried: \\u001b[2J\n       try \\u202elater\n", result.Output);
+    }
+
+    private static async Task<PostgresException> RefusalAsync(string address, string pool)
+    {
+        var endPoint = IPEndPoint.Parse(address);
+        await using var connection = new NpgsqlConnection(
+            $"Host={endPoint.Address};Port={endPoint.Port};Username={TunnelCluster.PoolerUser};Password={TunnelCluster.PoolerPassword};Database={pool};Pooling=false;SSL Mode=Disable;Include Error Detail=true");
+        return await Assert.ThrowsAsync<PostgresException>(() => connection.OpenAsync(TestContext.Current.CancellationToken));
     }
 
     private static void Expect(CommandResult result, string hop, string what, string todo)

@@ -7,8 +7,6 @@ namespace Shared.Streams.Dialing;
 /// </summary>
 public sealed record TargetAddress
 {
-    private static readonly string[] OverTcp = ["tcp://", "tls://", "http://", "https://"];
-
     private TargetAddress(string scheme, string host, int port, string path)
     {
         (Scheme, Host, Port, Path) = (scheme, host, port, path);
@@ -26,31 +24,35 @@ public sealed record TargetAddress
     /// <summary>The socket's path, empty otherwise.</summary>
     public string Path { get; }
 
-    /// <summary>Reads a target.</summary>
+    /// <summary>Reads a service's target.</summary>
     /// <exception cref="FormatException">The text is no target; the message says what is.</exception>
-    public static TargetAddress Parse(string text)
+    public static TargetAddress Parse(string text) => Parse(text, TargetForm.Service);
+
+    /// <summary>Reads a target of one form.</summary>
+    /// <exception cref="FormatException">The text is not of that form; the message says what is.</exception>
+    public static TargetAddress Parse(string text, TargetForm form)
     {
+        if (!form.Schemes.Any(scheme => text.StartsWith($"{scheme}://", StringComparison.Ordinal)))
+        {
+            throw form.Bad(text, $"the scheme must be {form.Listed}");
+        }
+
         if (text.StartsWith("unix://", StringComparison.Ordinal))
         {
             var path = text["unix://".Length..];
             return path is ['/', _, ..] && path.Length <= 107
                 ? new("unix", "", 0, path)
-                : throw Bad(text, "the path must be absolute and at most 107 bytes");
-        }
-
-        if (!Array.Exists(OverTcp, scheme => text.StartsWith(scheme, StringComparison.Ordinal)))
-        {
-            throw Bad(text, "the scheme must be tcp, tls, unix, http or https");
+                : throw form.Bad(text, "the path must be absolute and at most 107 bytes");
         }
 
         if (!Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.Port is < 1 or > 65535 || uri.Host.Length == 0)
         {
-            throw Bad(text, "a host and a port from 1 to 65535 are needed");
+            throw form.Bad(text, "a host and a port from 1 to 65535 are needed");
         }
 
         return uri is { AbsolutePath: "" or "/", Query: "", Fragment: "", UserInfo: "" }
             ? new(uri.Scheme, uri.IdnHost.Trim('[', ']'), uri.Port, "")
-            : throw Bad(text, "nothing may follow the port, and no user may stand before the host");
+            : throw form.Bad(text, "nothing may follow the port, and no user may stand before the host");
     }
 
     /// <summary>A dialer for this target.</summary>
@@ -67,7 +69,4 @@ public sealed record TargetAddress
     /// <inheritdoc/>
     public override string ToString() =>
         Scheme == "unix" ? $"unix://{Path}" : $"{Scheme}://{(Host.Contains(':') ? $"[{Host}]" : Host)}:{Port}";
-
-    private static FormatException Bad(string text, string why) =>
-        new($"'{text}' is not a target: {why}. Write tcp://10.0.1.5:5432, tls://db.internal:5432, unix:///run/postgresql/.s.PGSQL.5432 or http://grafana.internal:3000.");
 }

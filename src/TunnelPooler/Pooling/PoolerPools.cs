@@ -15,6 +15,10 @@ internal static class PoolerPools
     private const string TunnelScheme = "tunnel://";
     private const int DefaultIngressPort = 443;
 
+    private static readonly TargetForm Database = new(
+        "a database's address", ["tcp", "unix"], "tcp, unix or tunnel",
+        "tcp://10.0.1.5:5432, unix:///run/postgresql/.s.PGSQL.5432 or tunnel://orders-db.tunnel.example.com");
+
     /// <summary>Whether a pool's origin is a tunnel hostname.</summary>
     public static bool LeadsThroughTunnel(PoolerPoolOptions options) => options.Origin.StartsWith(TunnelScheme, StringComparison.Ordinal);
 
@@ -62,7 +66,7 @@ internal static class PoolerPools
         var version = string.Join('\n', options.Origin, options.IngressCaFile, options.ConnectTo, options.Token.File, options.Token.ClientId, options.Token.ClientSecret);
         if (!LeadsThroughTunnel(options))
         {
-            var target = SettingChecks.Parsed($"{key}:Origin", () => TargetAddress.Parse(options.Origin));
+            var target = SettingChecks.Parsed($"{key}:Origin", () => TargetAddress.Parse(options.Origin, Database));
             var isUnix = target.Scheme == "unix";
             return new OriginAccess(target.CreateDialer(CertificateTrust.System, timeout, time), version) { Host = isUnix ? null : target.Host, IsLocal = isUnix };
         }
