@@ -7,7 +7,7 @@ namespace TunnelIngress.Administration;
 /// <summary><c>tunnel-ingress pool set|list|remove</c>.</summary>
 internal static class PoolCommands
 {
-    public static Command Create() => new("pool", """
+    public static Command Create() => new("pool", $"""
         Let the ingress pool a service's PostgreSQL, so that ordinary drivers reach it with a service token and nothing else.
 
         The ingress logs in to the database as one user and shares few connections among all applications. Applications connect to
@@ -18,7 +18,8 @@ internal static class PoolCommands
           tunnel-ingress pool set orders-db --user orders --password-file orders.password --database orders
           tunnel-ingress pool set orders-db --tls verify-full --ca-file db-ca.pem --server-name db.internal --max 40
           tunnel-ingress pool list
-          psql "postgres://CLIENT-ID@orders-db.tunnel.example.com/orders?sslmode=verify-full&sslrootcert=system"
+          {PsqlExample.Versions}
+          {PsqlExample.For("orders-db.tunnel.example.com", "orders")}
         """)
     {
         new PoolSetCommand().Create(),

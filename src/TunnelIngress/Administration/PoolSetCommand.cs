@@ -90,7 +90,8 @@ internal sealed class PoolSetCommand
             new { pool.Service, pool.Settings, HasPassword = secret.Password is not null, HasCertificate = secret.Certificate is not null },
             $"""
             Service '{name}' is pooled. An application connects to the ingress's PostgreSQL port (run --postgres ADDRESS), with its token:
-              psql "host={service.Hostname} user=CLIENT-ID dbname={ServicePoolOptions.From(pool).Database ?? "DATABASE"} sslmode=verify-full"
+              {PsqlExample.Versions}
+              {PsqlExample.For(service.Hostname, ServicePoolOptions.From(pool).Database ?? "DATABASE")}
             """);
     }
 
