@@ -32,6 +32,7 @@ public static class PoolDefinitions
             Roots = access.Roots,
             ClientCertificate = access.ClientCertificate,
             RequireChannelBinding = options.RequireChannelBinding,
+            AllowUnverifiedPassword = options.AllowUnverifiedPassword,
             IsLocal = access.IsLocal,
             ConnectTimeout = SettingChecks.Seconds($"{prefix}ConnectTimeoutSeconds", options.ConnectTimeoutSeconds, 1, 300),
         };
@@ -72,7 +73,7 @@ public static class PoolDefinitions
         [
             access.Version, origin.Database, origin.User, origin.Password, origin.Tls.ToString(), origin.ServerName,
             string.Join(',', origin.Roots?.Select(static root => root.Thumbprint) ?? []), origin.ClientCertificate?.Thumbprint,
-            origin.RequireChannelBinding.ToString(CultureInfo.InvariantCulture), origin.ConnectTimeout.ToString(), pool.ToString(),
+            origin.RequireChannelBinding.ToString(CultureInfo.InvariantCulture), origin.AllowUnverifiedPassword.ToString(CultureInfo.InvariantCulture), origin.ConnectTimeout.ToString(), pool.ToString(),
         ];
         return Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', parts))));
     }

@@ -18,6 +18,9 @@ public class PooledDatabaseOptions
     /// <summary>True when the login must be bound to the TLS session.</summary>
     public bool RequireChannelBinding { get; set; }
 
+    /// <summary>True when a database whose certificate is not verified gets the password's md5, and on TLS the password itself.</summary>
+    public bool AllowUnverifiedPassword { get; set; }
+
     /// <summary>transaction, session or statement.</summary>
     public string Mode { get; set; } = "transaction";
 

@@ -34,8 +34,9 @@ public sealed class OriginLoginTests : IAsyncLifetime
     [InlineData("scram", OriginTls.Require)]
     [InlineData("scram", OriginTls.VerifyCa)]
     [InlineData("scram", OriginTls.VerifyFull)]
-    [InlineData("md5", OriginTls.Disable)]
+    [InlineData("md5", OriginTls.VerifyCa)]
     [InlineData("md5", OriginTls.VerifyFull)]
+    [InlineData("clear", OriginTls.VerifyCa)]
     [InlineData("clear", OriginTls.VerifyFull)]
     public async Task Right_password_is_taken(string role, OriginTls tls)
     {
@@ -58,12 +59,37 @@ public sealed class OriginLoginTests : IAsyncLifetime
         Assert.Equal("credentials", missing.Hop);
     }
 
-    [Fact]
-    public async Task Password_is_never_sent_in_clear_without_TLS()
+    [Theory]
+    [InlineData("md5", OriginTls.Disable, "the md5 of the password, but the connection is without TLS", true)]
+    [InlineData("md5", OriginTls.Prefer, "the md5 of the password, but its certificate was not verified", true)]
+    [InlineData("md5", OriginTls.Require, "the md5 of the password, but its certificate was not verified", true)]
+    [InlineData("clear", OriginTls.Prefer, "the password in clear, but its certificate was not verified", true)]
+    [InlineData("clear", OriginTls.Require, "the password in clear, but its certificate was not verified", true)]
+    [InlineData("clear", OriginTls.Disable, "the password in clear, but the connection is without TLS", false)]
+    public async Task Whoever_is_not_proven_to_be_the_database_gets_no_password(string role, OriginTls tls, string why, bool canBeAllowed)
     {
-        var refused = await RefusedAsync(Origin("clear", OriginTls.Disable));
+        var refused = await RefusedAsync(Origin(role, tls));
+        Assert.Equal(("credentials", "28000"), (refused.Hop, refused.SqlState));
+        Assert.Contains(why, refused.Message, StringComparison.Ordinal);
+        Assert.Contains("Set the pool's Tls to verify-full, with the CaFile", refused.Hint, StringComparison.Ordinal);
 
-        Assert.Contains("in clear on a connection without TLS", refused.Message, StringComparison.Ordinal);
+        var allowed = Origin(role, tls) with { AllowUnverifiedPassword = true };
+        if (canBeAllowed)
+        {
+            await using var connection = await ConnectAsync(allowed);
+        }
+        else
+        {
+            Assert.Contains(why, (await RefusedAsync(allowed)).Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void Any_certificate_of_a_public_CA_proves_nothing_without_its_name()
+    {
+        Assert.True(Origin("clear", OriginTls.VerifyCa).ProvesOrigin);
+        Assert.False((Origin("clear", OriginTls.VerifyCa) with { Roots = null }).ProvesOrigin);
+        Assert.True((Origin("clear", OriginTls.VerifyFull) with { Roots = null }).ProvesOrigin);
     }
 
     [Fact]

@@ -126,17 +126,12 @@ internal sealed class OriginLogin(OriginConnector connector, MessageReader reade
                 break;
             case AuthenticationRequest.CleartextPassword:
                 Expect(!_options.RequireChannelBinding, "it asks for a password in clear, but the pool requires channel binding");
-                if (reader.Stream is not TlsStream && !_options.IsLocal)
-                {
-                    throw new OriginException(
-                        "credentials", SqlState.InvalidAuthorization, "the database asks for the password in clear on a connection without TLS",
-                        "Set the pool's Tls to verify-full, or the database's pg_hba.conf to scram-sha-256.");
-                }
-
+                Confide("the password in clear", inClear: true);
                 SendPassword(Password());
                 break;
             case AuthenticationRequest.Md5Password:
                 Expect(!_options.RequireChannelBinding && rest.Length == 4, "it asks for md5, but the pool requires channel binding");
+                Confide("the md5 of the password", inClear: false);
                 SendPassword(Md5Password.Answer(_options.Proof.Md5 ?? Md5Password.Stored(Password(), _options.User), rest));
                 break;
             case AuthenticationRequest.Sasl:
@@ -156,6 +151,23 @@ internal sealed class OriginLogin(OriginConnector connector, MessageReader reade
                     "credentials", SqlState.InvalidAuthorization, $"the database asks for an authentication method that is not supported ({request})",
                     "Use scram-sha-256 in its pg_hba.conf.");
         }
+    }
+
+    // Whoever is in between can ask as well, and log in with the answer. With an answer of SCRAM nobody can.
+    private void Confide(string what, bool inClear)
+    {
+        var encrypted = reader.Stream is TlsStream;
+        var proven = _options.IsLocal || (encrypted && _options.ProvesOrigin);
+        if (proven || (_options.AllowUnverifiedPassword && (encrypted || !inClear)))
+        {
+            return;
+        }
+
+        var why = encrypted ? "its certificate was not verified" : "the connection is without TLS";
+        throw new OriginException(
+            "credentials", SqlState.InvalidAuthorization, $"the database asks for {what}, but {why}, so that somebody else may be asking",
+            "Set the pool's Tls to verify-full, with the CaFile that its certificate chains to; or have the database ask for scram-sha-256 (pg_hba.conf, and a "
+            + "password that was set under password_encryption = scram-sha-256). AllowUnverifiedPassword gives it to whoever answers, in clear only on TLS.");
     }
 
     private void Enter(LoginState from, LoginState to)

@@ -37,6 +37,14 @@ public sealed record OriginOptions
     /// <summary>True when the login must be bound to the TLS session.</summary>
     public bool RequireChannelBinding { get; init; }
 
+    /// <summary>True when a server that nothing proves to be the origin gets the password's md5, and on TLS the password itself, when it asks.</summary>
+    public bool AllowUnverifiedPassword { get; init; }
+
+    /// <summary>
+    /// True when TLS proves who answers. A certificate without the origin's name does only where the CA is not everybody's.
+    /// </summary>
+    public bool ProvesOrigin => Tls == OriginTls.VerifyFull || (Tls == OriginTls.VerifyCa && Roots is not null);
+
     /// <summary>True where nobody can listen on the way, so that a password in clear does no harm: a Unix socket.</summary>
     public bool IsLocal { get; init; }
 
