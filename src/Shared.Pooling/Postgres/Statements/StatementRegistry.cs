@@ -12,8 +12,8 @@ internal sealed class StatementRegistry
     private const int FirstSweep = 1024;
 
     private readonly Lock _gate = new();
-    private readonly Dictionary<Key, WeakReference<PreparedStatement>> _statements;
-    private readonly Dictionary<Key, WeakReference<PreparedStatement>>.AlternateLookup<Lookup> _lookup;
+    private readonly HashSet<Entry> _statements;
+    private readonly HashSet<Entry>.AlternateLookup<Lookup> _lookup;
     private long _lastId;
     private int _sweepAt = FirstSweep;
 
@@ -33,68 +33,82 @@ internal sealed class StatementRegistry
     /// <exception cref="ProtocolViolationException">The definition is malformed.</exception>
     public PreparedStatement Intern(ReadOnlySpan<byte> definition, string settings, bool standardConformingStrings)
     {
+        // A long text takes its time, in which nobody else of the pool should wait: it is hashed, scanned and copied before the lock.
+        var lookup = new Lookup(definition, settings);
+        if (Find(lookup) is { } known)
+        {
+            return known;
+        }
+
+        var made = PreparedStatement.Named(Interlocked.Increment(ref _lastId), definition, settings, standardConformingStrings);
         lock (_gate)
         {
-            var lookup = new Lookup(definition, settings);
-            if (_lookup.TryGetValue(lookup, out var reference) && reference.TryGetTarget(out var known))
+            if (Find(lookup) is { } other)
             {
-                return known;
+                return other;
             }
 
-            var statement = PreparedStatement.Named(++_lastId, definition, settings, standardConformingStrings);
-            _lookup[lookup] = new WeakReference<PreparedStatement>(statement);
+            _statements.Add(new Entry(made, lookup.Hash));
             Sweep();
-            return statement;
+            return made;
+        }
+    }
+
+    private PreparedStatement? Find(in Lookup lookup)
+    {
+        lock (_gate)
+        {
+            return _lookup.TryGetValue(lookup, out var entry) ? entry.Statement : null;
         }
     }
 
     private void Sweep()
     {
-        if (_statements.Count < _sweepAt)
+        if (_statements.Count >= _sweepAt)
         {
-            return;
+            _statements.RemoveWhere(static entry => entry.Statement is null);
+            _sweepAt = Math.Max(FirstSweep, 2 * _statements.Count);
         }
-
-        foreach (var (key, reference) in _statements)
-        {
-            if (!reference.TryGetTarget(out _))
-            {
-                _statements.Remove(key);
-            }
-        }
-
-        _sweepAt = Math.Max(FirstSweep, 2 * _statements.Count);
     }
 
-    private readonly record struct Key(byte[] Definition, string Settings);
-
-    private readonly ref struct Lookup(ReadOnlySpan<byte> definition, string settings)
+    // Holds nothing of its statement but the hash, so that what nobody uses any more takes no memory.
+    private sealed class Entry(PreparedStatement statement, int hash)
     {
-        public readonly ReadOnlySpan<byte> Definition = definition;
-        public readonly string Settings = settings;
+        private readonly WeakReference<PreparedStatement> _statement = new(statement);
+
+        public int Hash => hash;
+
+        public PreparedStatement? Statement => _statement.TryGetTarget(out var statement) ? statement : null;
     }
 
-    private sealed class Comparer : IEqualityComparer<Key>, IAlternateEqualityComparer<Lookup, Key>
+    private readonly ref struct Lookup
     {
-        public bool Equals(Key x, Key y) => Same(x.Definition, x.Settings, y.Definition, y.Settings);
+        public readonly ReadOnlySpan<byte> Definition;
+        public readonly string Settings;
+        public readonly int Hash;
 
-        public bool Equals(Lookup alternate, Key other) => Same(alternate.Definition, alternate.Settings, other.Definition, other.Settings);
-
-        public int GetHashCode([DisallowNull] Key obj) => Hash(obj.Definition, obj.Settings);
-
-        public int GetHashCode(Lookup alternate) => Hash(alternate.Definition, alternate.Settings);
-
-        public Key Create(Lookup alternate) => new(alternate.Definition.ToArray(), alternate.Settings);
-
-        private static bool Same(ReadOnlySpan<byte> definition, string settings, ReadOnlySpan<byte> otherDefinition, string otherSettings) =>
-            definition.SequenceEqual(otherDefinition) && string.Equals(settings, otherSettings, StringComparison.Ordinal);
-
-        private static int Hash(ReadOnlySpan<byte> definition, string settings)
+        public Lookup(ReadOnlySpan<byte> definition, string settings)
         {
+            Definition = definition;
+            Settings = settings;
             var hash = new HashCode();
             hash.AddBytes(definition);
             hash.Add(settings, StringComparer.Ordinal);
-            return hash.ToHashCode();
+            Hash = hash.ToHashCode();
         }
+    }
+
+    private sealed class Comparer : IEqualityComparer<Entry>, IAlternateEqualityComparer<Lookup, Entry>
+    {
+        public bool Equals(Entry? x, Entry? y) => ReferenceEquals(x, y);
+
+        public bool Equals(Lookup alternate, Entry other) => alternate.Hash == other.Hash && other.Statement is { } statement
+            && alternate.Definition.SequenceEqual(statement.Definition) && string.Equals(alternate.Settings, statement.Meaning, StringComparison.Ordinal);
+
+        public int GetHashCode([DisallowNull] Entry obj) => obj.Hash;
+
+        public int GetHashCode(Lookup alternate) => alternate.Hash;
+
+        public Entry Create(Lookup alternate) => throw new NotSupportedException();
     }
 }
