@@ -68,6 +68,40 @@ public sealed class SqlScannerTests
         { "create temp table t (i int) on commit drop", "CreateTemp(drop)" },
         { "create global temporary table if not exists t as select 1", "CreateTemp" },
         { "select 1 into temp t", "CreateTemp" },
+        { "select 1 into global temp t", "CreateTemp" },
+        { "select 1into temp t", "CreateTemp" },
+        { "select 1 into \"pg_temp\".t", "CreateTemp CreateTemp" },
+        { "create table \"pg_temp\".t (i int)", "CreateTemp" },
+        { "create table if not exists \"PG_TEMP_3\" . t (i int)", "CreateTemp" },
+        { "create function pg_temp.f() returns int language sql as 'select 1'", "CreateTemp" },
+        { "create type pg_temp.mood as enum ('ok')", "CreateTemp" },
+        { "create table U&\"pg\\005ftemp\".t (i int)", "Opaque" },
+        { "create table pg_temperature (i int)", "" },
+        { "create function f() returns int language sql set search_path = app, pg_temp as 'select 1'", "" },
+        { "create temp table t as select x.commit drop from (select 1 as commit) x", "CreateTemp" },
+        { "explain analyze create temp table t as select 1", "CreateTemp" },
+        { "explain (analyze, costs off) create temporary table t as select 1", "CreateTemp" },
+        { "explain analyze declare c cursor with hold for select 1", "DeclareHold" },
+        { "explain select * from t", "" },
+        { "set search_path = pg_temp", "Set:search_path=SET search_path TO pg_temp CreateTemp" },
+        { "set search_path to app, \"pg_temp\"", "Set:search_path=SET search_path TO app, \"pg_temp\" CreateTemp" },
+        { "set schema 'pg_temp'", "Set:search_path=SET SCHEMA 'pg_temp' CreateTemp" },
+        { "set local search_path = pg_temp", "SetLocal:search_path CreateTemp" },
+        { "set local search_path = E'pg\\x5ftemp'", "SetLocal:search_path CreateTemp" },
+        { "set local search_path = 'pg_'\n'temp'", "SetLocal:search_path CreateTemp" },
+        { "set local search_path = app", "SetLocal:search_path" },
+        { "select set_config('search_path', 'pg_temp', true)", "SetLocal:search_path CreateTemp" },
+        { "select set_config('search_path', 'pg_' || 'temp', true)", "Opaque" },
+        { "select set_config('app.x', $1, true)", "SetLocal:app.x" },
+        { "select set_config('a'\n'b', 'c', false)", "Opaque" },
+        { "update pg_settings set setting = 'x' where name = 'y'", "Opaque" },
+        { "with s as (update only \"pg_catalog\".\"pg_settings\" set setting = 'x' returning 1) select 1", "Opaque" },
+        { "select * from pg_settings", "" },
+        { "copy (update pg_settings set setting = 'x' returning 1) to stdout", "Opaque" },
+        { "select U&\"a\"; begin", "Opaque Begin" },
+        { "select U&\"pg_advisory_lock\"(1)", "Opaque" },
+        { "set U&\"search_path\" = 'x'", "Opaque" },
+        { "select U&'pg_temp'", "" },
         { "create table t (temp int)", "" },
         { "declare c cursor with hold for select 1", "DeclareHold" },
         { "declare c cursor for select 1 with hold", "" },
@@ -77,6 +111,7 @@ public sealed class SqlScannerTests
         { "call p()", "Opaque" },
         { "create function f() returns int begin atomic select 1; select 2; end; begin", "Begin" },
         { "create function f() returns int language sql as 'select 1; begin'; begin", "Begin" },
+        { "create function begin() returns int language sql as 'select 1'; create temp table t (i int)", "CreateTemp" },
         { "rollback and chain", "Rollback(chain)" },
         { "commit and no chain", "Commit" },
     };
@@ -101,6 +136,30 @@ public sealed class SqlScannerTests
         Assert.Equal("Begin", Show("select E'\\'; commit'; begin"));
         Assert.Equal("Commit Begin", Show(@"select '\'; commit; begin"));
         Assert.Equal("Begin", Show(@"select '\'; commit'; begin", standardConformingStrings: false));
+        Assert.Equal("Begin", Show(@"select N'\'; commit'; begin", standardConformingStrings: false));
+    }
+
+    /// <summary>A string goes on behind a line's end, in the way in which it began; "Lexical Structure", 4.1.2.1.</summary>
+    [Theory]
+    [InlineData("select E'a'\n'\\'; commit'; begin", "Begin")]
+    [InlineData("select e'a' \t\r\n \n '\\'; commit'; begin", "Begin")]
+    [InlineData("select E'a' -- '\n -- '\n'\\'; commit'; begin", "Begin")]
+    [InlineData("select E'a'\n'b'\n'\\'; commit'; begin", "Begin")]
+    [InlineData("select E'a' '\\'; commit; begin", "Commit Begin")]
+    [InlineData("select E'a' /* \n */ '\\'; commit; begin", "Commit Begin")]
+    [InlineData("select E'a'\n\"\\\"; commit; begin", "Commit Begin")]
+    [InlineData("select 'a'\n'\\'; commit; begin", "Commit Begin")]
+    [InlineData("select U&'a'\n'\\'; commit; begin", "Commit Begin")]
+    [InlineData("select B'1'\nE'\\'; commit'; begin", "Begin")]
+    [InlineData("select \"a\"\n'\\'; commit; begin", "Commit Begin")]
+    public void String_of_several_parts_is_one(string sql, string expected) => Assert.Equal(expected, Show(sql));
+
+    [Fact]
+    public void More_effects_than_can_be_kept_are_one_that_is_not_known()
+    {
+        Assert.Equal(1000, Show(string.Concat(Enumerable.Repeat("begin;", 1000))).Split(' ').Length);
+        Assert.Equal("Unseen", Show(string.Concat(Enumerable.Repeat("set a.b = 1;", 1001))));
+        Assert.Equal("Unseen", Show("select " + string.Join(',', Enumerable.Repeat("pg_advisory_lock(1)", 1001))));
     }
 
     [Fact]

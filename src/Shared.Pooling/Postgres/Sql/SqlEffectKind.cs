@@ -34,7 +34,7 @@ internal enum SqlEffectKind : byte
     /// <summary>DISCARD PLANS or SEQUENCES.</summary>
     DiscardOther,
 
-    /// <summary>A temporary table, view or sequence.</summary>
+    /// <summary>A temporary table, view or sequence, or a search_path that makes such.</summary>
     CreateTemp,
 
     /// <summary>DECLARE … WITH HOLD.</summary>
@@ -53,6 +53,9 @@ internal enum SqlEffectKind : byte
 
     Load,
 
-    /// <summary>DO, CALL, or settings with a computed name or value: it may have changed anything.</summary>
+    /// <summary>DO, CALL, a name with escapes, or settings with a computed name or value: it may have changed anything.</summary>
     Opaque,
+
+    /// <summary>More than is kept account of.</summary>
+    Unseen,
 }

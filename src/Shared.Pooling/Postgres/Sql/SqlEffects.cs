@@ -3,6 +3,9 @@ namespace Shared.Pooling.Postgres.Sql;
 /// <summary>What a query string does to its session, in order. Reusable. Not safe for concurrent use.</summary>
 internal sealed class SqlEffects
 {
+    /// <summary>How many a query string may have and still be kept account of.</summary>
+    public const int Most = 1000;
+
     // BEGIN and COMMIT come with every other transaction, and are the same each time.
     private static readonly SqlEffect[][] Plain = [.. Enum.GetValues<SqlEffectKind>().Select(static kind => new[] { new SqlEffect(kind, Statement: 0) })];
 
@@ -11,12 +14,22 @@ internal sealed class SqlEffects
     /// <summary>How many there are.</summary>
     public int Count => _effects.Count;
 
+    /// <summary>True when there are more than anybody keeps account of.</summary>
+    public bool IsFull => _effects.Count > Most;
+
     /// <summary>How many statements the query string has.</summary>
     public int Statements { get; set; }
 
     public SqlEffect this[int index] => _effects[index];
 
-    public void Add(in SqlEffect effect) => _effects.Add(effect);
+    /// <summary>Adds one, unless there are too many.</summary>
+    public void Add(in SqlEffect effect)
+    {
+        if (!IsFull)
+        {
+            _effects.Add(effect);
+        }
+    }
 
     public void Clear()
     {

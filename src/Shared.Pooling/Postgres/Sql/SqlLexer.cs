@@ -11,9 +11,18 @@ internal ref struct SqlLexer(ReadOnlySpan<byte> sql, bool standardConformingStri
 {
     private readonly ReadOnlySpan<byte> _sql = sql;
     private int _at;
+    private bool _hadEscapedName;
 
     /// <summary>Where the next token is looked for.</summary>
     public readonly int Position => _at;
+
+    /// <summary>True when an identifier was among the tokens whose name is not simply its text: U&amp;"". Says so once.</summary>
+    public bool TakeHadEscapedName()
+    {
+        var had = _hadEscapedName;
+        _hadEscapedName = false;
+        return had;
+    }
 
     /// <summary>The next token.</summary>
     public SqlToken Next()
@@ -106,14 +115,13 @@ internal ref struct SqlLexer(ReadOnlySpan<byte> sql, bool standardConformingStri
     private SqlToken Quoted(int start, int quoteAt, bool escapes, SqlTokenKind kind)
     {
         var quote = _sql[quoteAt];
-        var escaped = false;
         _at = quoteAt + 1;
         while (_at < _sql.Length)
         {
             var c = _sql[_at];
             if (escapes && c == '\\')
             {
-                escaped = true;
+                kind = SqlTokenKind.OtherLiteral;
                 _at += 2;
             }
             else if (c != quote)
@@ -127,23 +135,60 @@ internal ref struct SqlLexer(ReadOnlySpan<byte> sql, bool standardConformingStri
             else
             {
                 _at++;
-                return new SqlToken(escaped ? SqlTokenKind.OtherLiteral : kind, start, _at, quoteAt + 1, _at - 1);
+                if (quote != '\'' || !GoesOn())
+                {
+                    return new SqlToken(kind, start, _at, quoteAt + 1, _at - 1);
+                }
+
+                kind = SqlTokenKind.OtherLiteral;
             }
         }
 
         _at = _sql.Length;
-        return new SqlToken(escaped ? SqlTokenKind.OtherLiteral : kind, start, _at, Math.Min(quoteAt + 1, _at), _at);
+        return new SqlToken(kind, start, _at, Math.Min(quoteAt + 1, _at), _at);
+    }
+
+    // A string goes on, in the way in which it began, behind white space with a line's end in it (quotecontinue in scan.l).
+    private bool GoesOn()
+    {
+        var (at, newLine) = (_at, false);
+        while (at < _sql.Length)
+        {
+            if (IsSpace(_sql[at]))
+            {
+                newLine |= _sql[at] is (byte)'\n' or (byte)'\r';
+                at++;
+            }
+            else if (_sql[at..].StartsWith("--"u8))
+            {
+                var end = _sql[at..].IndexOfAny((byte)'\n', (byte)'\r');
+                at = end < 0 ? _sql.Length : at + end;
+            }
+            else if (newLine && _sql[at] == '\'')
+            {
+                _at = at + 1;
+                return true;
+            }
+            else
+            {
+                return false;
+            }
+        }
+
+        return false;
     }
 
     private SqlToken Word(int start)
     {
         if (Peek(1) == '\'' && (char)(_sql[start] | 0x20) is 'e' or 'b' or 'x' or 'n' && Peek(1) == '\'')
         {
-            return Quoted(start, start + 1, escapes: (_sql[start] | 0x20) == 'e', SqlTokenKind.OtherLiteral);
+            var escapes = (_sql[start] | 0x20) == 'e' || ((_sql[start] | 0x20) == 'n' && !standardConformingStrings);
+            return Quoted(start, start + 1, escapes, SqlTokenKind.OtherLiteral);
         }
 
         if ((_sql[start] | 0x20) == 'u' && Peek(1) == '&' && Peek(2) is (byte)'\'' or (byte)'"')
         {
+            _hadEscapedName |= Peek(2) == '"';
             return Quoted(start, start + 2, escapes: false, SqlTokenKind.OtherLiteral);
         }
 
@@ -184,12 +229,12 @@ internal ref struct SqlLexer(ReadOnlySpan<byte> sql, bool standardConformingStri
         return new SqlToken(SqlTokenKind.OtherLiteral, start, _at, text, length < 0 ? _at : text + length);
     }
 
-    // Numbers and operators; of operators it only matters that comments and quotes are not swallowed.
+    // Numbers and operators. It only matters that comments, quotes and words are not swallowed: before version 15 a word may follow a digit.
     private SqlToken Other(int start)
     {
         if (char.IsAsciiDigit((char)_sql[_at]))
         {
-            while (_at < _sql.Length && (IsNamePart(_sql[_at]) || _sql[_at] == '.'))
+            while (_at < _sql.Length && (char.IsAsciiDigit((char)_sql[_at]) || _sql[_at] == '.'))
             {
                 _at++;
             }

@@ -8,6 +8,9 @@ namespace Shared.Pooling.Postgres.Sql;
 /// </summary>
 internal static class SqlScanner
 {
+    /// <summary>The setting that says where unqualified names are looked for, and made.</summary>
+    public const string SearchPath = "search_path";
+
     /// <summary>Scans a query string of any number of statements.</summary>
     /// <param name="sql">The text.</param>
     /// <param name="standardConformingStrings">False when a backslash escapes in plain strings.</param>
@@ -16,9 +19,15 @@ internal static class SqlScanner
     {
         effects.Clear();
         var statement = new StatementScanner(sql, standardConformingStrings, effects);
-        while (statement.Next())
+        while (!effects.IsFull && statement.Next())
         {
             effects.Statements++;
+        }
+
+        if (effects.IsFull)
+        {
+            effects.Clear();
+            effects.Add(new SqlEffect(SqlEffectKind.Unseen, Statement: 0));
         }
     }
 
@@ -36,6 +45,11 @@ internal static class SqlScanner
 
     /// <summary>True for a setting that every transaction makes anew, so that there is nothing of it to follow a client.</summary>
     internal static bool IsOfTransaction(string name) => name is "transaction_isolation" or "transaction_read_only" or "transaction_deferrable";
+
+    /// <summary>True when the statement that sets a search_path names pg_temp, or can in a way that does not show: by escapes, or a string in parts.</summary>
+    internal static bool MayNameTemporary(string statement) =>
+        statement.Contains("pg_temp", StringComparison.OrdinalIgnoreCase) || statement.AsSpan().ContainsAny('\\', '&')
+        || (statement.Contains('\'', StringComparison.Ordinal) && statement.AsSpan().ContainsAny('\n', '\r'));
 
     /// <summary>A value as an SQL literal.</summary>
     internal static string Quote(string value) =>

@@ -14,7 +14,7 @@ internal enum SqlTokenKind : byte
     /// <summary>A string without escapes: its text is between the quotes, quotes doubled.</summary>
     Literal,
 
-    /// <summary>A string whose value is not simply its text: E'', U&amp;'', B'', X'', dollar-quoted.</summary>
+    /// <summary>A string whose value is not simply its text: E'', U&amp;'', U&amp;"", B'', X'', dollar-quoted, or of several parts.</summary>
     OtherLiteral,
 
     /// <summary>A number, a parameter, or an operator.</summary>

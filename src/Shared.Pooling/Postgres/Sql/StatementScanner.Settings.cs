@@ -25,16 +25,14 @@ internal ref partial struct StatementScanner
         }
 
         var setting = Encoding.UTF8.GetString(_sql[name.Text..name.TextEnd]).ToLowerInvariant();
-        if (Is("true"u8) || SqlScanner.IsOfTransaction(setting))
+        var local = Is("true"u8) || SqlScanner.IsOfTransaction(setting);
+        if (local && setting != SqlScanner.SearchPath)
         {
             Add(SqlEffectKind.SetLocal, setting);
         }
-        else if (Is("false"u8) && value.Kind == SqlTokenKind.Literal)
+        else if (value.Kind == SqlTokenKind.Literal && (local || Is("false"u8)))
         {
-            effects.Add(new SqlEffect(SqlEffectKind.Set, effects.Statements, setting)
-            {
-                Replay = $"SELECT pg_catalog.set_config({SqlScanner.Quote(setting)},{Encoding.UTF8.GetString(_sql[value.Start..value.End])},false)",
-            });
+            SetVerbatim(local, setting, $"SELECT pg_catalog.set_config({SqlScanner.Quote(setting)},{Encoding.UTF8.GetString(_sql[value.Start..value.End])},false)");
         }
         else
         {
@@ -138,7 +136,7 @@ internal ref partial struct StatementScanner
         else if (Is("schema"u8))
         {
             Read();
-            SetOrReset(local, "search_path", isDefault: false, $"SET SCHEMA {Verbatim()}");
+            SetOrReset(local, SqlScanner.SearchPath, isDefault: false, $"SET SCHEMA {Verbatim()}");
         }
         else if (Is("xml"u8))
         {
@@ -192,8 +190,15 @@ internal ref partial struct StatementScanner
         }
     }
 
-    private readonly void SetVerbatim(bool local, string name, string replay) =>
+    private readonly void SetVerbatim(bool local, string name, string replay)
+    {
         effects.Add(new SqlEffect(local ? SqlEffectKind.SetLocal : SqlEffectKind.Set, effects.Statements, name) { Replay = local ? null : replay });
+        if (name == SqlScanner.SearchPath && SqlScanner.MayNameTemporary(replay))
+        {
+            // From now on, what CREATE makes may be temporary without saying so.
+            Add(SqlEffectKind.CreateTemp);
+        }
+    }
 
     /// <summary>The text from the present token to the statement's end; goes there.</summary>
     private string Verbatim()

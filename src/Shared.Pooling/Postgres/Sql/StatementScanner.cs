@@ -10,6 +10,8 @@ internal ref partial struct StatementScanner(ReadOnlySpan<byte> sql, bool standa
     private SqlToken _token;
     private int _begins;
     private bool _isRoutine;
+    private bool _isExplained;
+    private bool _isSelect;
 
     /// <summary>Scans the next statement.</summary>
     /// <returns>False when there is none.</returns>
@@ -26,13 +28,19 @@ internal ref partial struct StatementScanner(ReadOnlySpan<byte> sql, bool standa
             return false;
         }
 
-        (_begins, _isRoutine) = (0, false);
+        (_begins, _isRoutine, _isExplained, _isSelect) = (0, false, false, Is("select"u8));
         if (_token.Kind == SqlTokenKind.Word)
         {
             Leading();
         }
 
         Rest();
+        if (_lexer.TakeHadEscapedName())
+        {
+            // It may be any name. Nobody has to write one so.
+            Add(SqlEffectKind.Opaque);
+        }
+
         return true;
     }
 
@@ -59,6 +67,9 @@ internal ref partial struct StatementScanner(ReadOnlySpan<byte> sql, bool standa
                 break;
             case 'e' when Is("end"u8):
                 Commit();
+                break;
+            case 'e' when Is("explain"u8):
+                _isExplained = true;
                 break;
             case 'r' when Is("rollback"u8):
             case 'a' when Is("abort"u8):
@@ -139,30 +150,65 @@ internal ref partial struct StatementScanner(ReadOnlySpan<byte> sql, bool standa
         var word = _token;
         if (_isRoutine)
         {
-            // The body of a routine in SQL's own syntax has statements of its own.
-            _begins += Is("begin"u8) || (_begins > 0 && Is("case"u8)) ? 1 : _begins > 0 && Is("end"u8) ? -1 : 0;
+            Routine();
         }
         else if (Is("into"u8))
         {
-            Read();
-            if (Is("temp"u8) || Is("temporary"u8) || Is("local"u8) || Is("pg_temp"u8))
-            {
-                Add(SqlEffectKind.CreateTemp);
-            }
-
+            Into();
             return;
         }
+        else if (_isExplained && (Is("create"u8) || Is("declare"u8)))
+        {
+            // EXPLAIN ANALYZE does what it explains.
+            _isExplained = false;
+            Leading();
+            return;
+        }
+        else
+        {
+            Read();
+        }
 
-        Read();
-        if (IsPunctuation('(') && !_isRoutine && word.TextEnd - word.Text >= "set_config".Length)
+        // Whatever matters begins with pg_, or is set_config.
+        if (word.TextEnd - word.Text >= "pg_temp".Length && (_sql[word.Text] | 0x20) is 'p' or 's')
+        {
+            Name(word);
+        }
+    }
+
+    private void Name(in SqlToken word)
+    {
+        if (IsPunctuation('('))
         {
             Call(word);
         }
+        else if (IsPunctuation('.') && IsTemporarySchema(word))
+        {
+            Add(SqlEffectKind.CreateTemp);
+        }
+        else if (!_isSelect && Same(word, "pg_settings"u8))
+        {
+            // An UPDATE of it is a SET.
+            Add(SqlEffectKind.Opaque);
+        }
+    }
+
+    // The body of a routine in SQL's own syntax has statements of its own.
+    private void Routine()
+    {
+        var begin = Is("begin"u8);
+        _begins += _begins == 0 ? 0 : Is("case"u8) ? 1 : Is("end"u8) ? -1 : 0;
+        Read();
+        _begins += _begins == 0 && begin && Is("atomic"u8) ? 1 : 0;
     }
 
     private void Call(in SqlToken name)
     {
-        var text = _sql[name.Text..name.TextEnd];
+        if (_isRoutine || name.TextEnd - name.Text < "set_config".Length)
+        {
+            return;
+        }
+
         if (Same(name, "set_config"u8))
         {
             SetConfig();
@@ -300,51 +346,6 @@ internal ref partial struct StatementScanner(ReadOnlySpan<byte> sql, bool standa
                 Add(SqlEffectKind.DeclareHold);
             }
         }
-    }
-
-    private void Create()
-    {
-        Read();
-        if (Is("or"u8))
-        {
-            Read();
-            Read();
-        }
-
-        if (Is("function"u8) || Is("procedure"u8))
-        {
-            _isRoutine = true;
-            return;
-        }
-
-        var temporary = false;
-        for (var word = 0; word < 8 && _token.Kind is SqlTokenKind.Word or SqlTokenKind.QuotedName; word++)
-        {
-            temporary |= Is("temp"u8) || Is("temporary"u8) || Is("pg_temp"u8);
-            Read();
-        }
-
-        if (temporary)
-        {
-            effects.Add(new SqlEffect(SqlEffectKind.CreateTemp, effects.Statements) { OnCommitDrop = EndsWithOnCommitDrop() });
-        }
-    }
-
-    private bool EndsWithOnCommitDrop()
-    {
-        var commit = false;
-        while (_token.Kind != SqlTokenKind.End && !IsPunctuation(';'))
-        {
-            if (commit && Is("drop"u8))
-            {
-                return true;
-            }
-
-            commit = Is("commit"u8);
-            Read();
-        }
-
-        return false;
     }
 
     private void Named(SqlEffectKind kind)
