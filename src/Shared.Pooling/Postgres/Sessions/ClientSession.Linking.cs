@@ -106,7 +106,7 @@ internal sealed partial class ClientSession
     {
         if (clean && _server is { } server)
         {
-            server.Pins = Pins.None;
+            server.Pins = _parameters.OnServer.Pin;
         }
     }
 

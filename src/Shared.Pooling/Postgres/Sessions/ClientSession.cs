@@ -193,7 +193,7 @@ internal sealed partial class ClientSession : IConversationClient, IPoolClient
         foreach (var effect in effects)
         {
             if (effect.Kind is SqlEffectKind.Set or SqlEffectKind.SetLocal or SqlEffectKind.Reset or SqlEffectKind.ResetAll or SqlEffectKind.Rollback
-                or SqlEffectKind.RollbackTo or SqlEffectKind.DiscardAll or SqlEffectKind.Opaque)
+                or SqlEffectKind.RollbackTo or SqlEffectKind.DiscardAll or SqlEffectKind.Opaque or SqlEffectKind.Unseen)
             {
                 _uncertainMeaning = $"{Identity.Id}:{++_uncertain}";
                 return;
@@ -289,6 +289,16 @@ internal sealed partial class ClientSession : IConversationClient, IPoolClient
     }
 
     /// <inheritdoc/>
+    public void Uncertain(in SqlEffect effect)
+    {
+        var server = _server!;
+        var pin = SessionEffects.PinOf(effect) & ~ServerSession.NotProbed;
+        server.Pins |= pin;
+        server.PinsMayBeGone |= pin != Pins.None;
+        server.NeedsReset |= effect.Kind == SqlEffectKind.Opaque;
+    }
+
+    /// <inheritdoc/>
     public void Ready(byte transactionStatus, bool failed)
     {
         if (transactionStatus == 'I')
@@ -296,8 +306,13 @@ internal sealed partial class ClientSession : IConversationClient, IPoolClient
             _parameters.TransactionEnded(committed: !failed);
             var server = _server!;
             server.Pins &= failed ? server.Pins : ~_unpinOnCommit;
+            server.Pins |= _parameters.OnServer.Pin;
             _unpinOnCommit = Pins.None;
-            _uncertainMeaning = server.Conversation.PendingCount == 0 ? null : _uncertainMeaning;
+            if (server.Conversation.PendingCount == 0)
+            {
+                _uncertainMeaning = null;
+                _forwarder.PortalsGone();
+            }
         }
 
         Activity.Answered(transactionStatus);

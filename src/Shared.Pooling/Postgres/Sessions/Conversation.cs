@@ -12,7 +12,7 @@ namespace Shared.Pooling.Postgres.Sessions;
 /// next Sync; a copy from the client makes it ignore Flush and Sync until the copy has ended.
 /// </remarks>
 /// <param name="statements">What the server connection has prepared.</param>
-internal sealed class Conversation(ServerStatements statements)
+internal sealed partial class Conversation(ServerStatements statements)
 {
     /// <summary>How many requests may be unanswered; a client that asks for more without reading is cut.</summary>
     public const int MostPending = 64 * 1024;
@@ -135,6 +135,8 @@ internal sealed class Conversation(ServerStatements statements)
             case BackendMessage.RowDescription or BackendMessage.NoData when asked is RequestKind.DescribeStatement or RequestKind.DescribePortal:
                 return Answered(asked);
             case BackendMessage.PortalSuspended:
+                // Its rows were made by functions that have run, and nobody may ask for more.
+                Complete(client, rolledBack: false);
                 return Answered(RequestKind.Execute);
             case BackendMessage.CommandComplete or BackendMessage.EmptyQueryResponse:
                 return OnComplete(type, body, client);
@@ -195,20 +197,9 @@ internal sealed class Conversation(ServerStatements statements)
             return Answer.Drop;
         }
 
-        if (asked.Effects is { } effects && client is not null && !asked.Injected)
-        {
-            // A command tag of ROLLBACK answers a COMMIT of a transaction that had failed.
-            var rolledBack = type == BackendMessage.CommandComplete && body.StartsWith("ROLLBACK"u8);
-            foreach (var effect in effects)
-            {
-                if (effect.Statement == _completed || asked.Kind == RequestKind.Execute)
-                {
-                    client.Completed(effect, rolledBack);
-                }
-            }
-        }
-
-        _completed++;
+        // A command tag of ROLLBACK answers a COMMIT of a transaction that had failed.
+        Complete(client, rolledBack: type == BackendMessage.CommandComplete && body.StartsWith("ROLLBACK"u8));
+        _completed += asked.Kind == RequestKind.Query ? 1 : 0;
         return asked.Kind == RequestKind.Execute ? Answered(RequestKind.Execute) : asked.Injected ? Answer.Drop : Answer.Pass;
     }
 
@@ -222,6 +213,7 @@ internal sealed class Conversation(ServerStatements statements)
         var request = _pending.Take();
         TransactionStatus = body[0];
         CopyIn = false;
+        DoubtWhatWasSeen(request, client);
         _completed = 0;
         if (!request.Injected)
         {
@@ -269,6 +261,7 @@ internal sealed class Conversation(ServerStatements statements)
         }
 
         CopyIn = false;
+        DoubtWhatFailed(asked, client);
         if (asked.Kind is not (RequestKind.Query or RequestKind.FunctionCall or RequestKind.Sync))
         {
             SkipToSync(client);

@@ -14,6 +14,10 @@ internal interface IConversationClient
     /// <param name="rolledBack">True when what was to commit was rolled back instead, as the command tag says.</param>
     void Completed(in SqlEffect effect, bool rolledBack);
 
+    /// <summary>A statement may have done something that no rollback undoes: it has failed, or its end was not seen.</summary>
+    /// <param name="effect">One thing that it may have done.</param>
+    void Uncertain(in SqlEffect effect);
+
     /// <summary>The server is ready for the next query.</summary>
     /// <param name="transactionStatus">I idle, T in a transaction, E in a failed one.</param>
     /// <param name="failed">True when something failed since it was ready before.</param>

@@ -24,6 +24,9 @@ internal struct PendingRequest
     /// <summary>What succeeding does to the session; null when nothing.</summary>
     public SqlEffect[]? Effects;
 
+    /// <summary>For a query of the client's: how many completions its text should bring; zero where that is not known.</summary>
+    public int Statements;
+
     /// <summary>What the client is told instead of the server's error; null where the server speaks for itself.</summary>
     public PostgresError? Refusal;
 }

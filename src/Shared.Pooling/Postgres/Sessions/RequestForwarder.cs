@@ -102,6 +102,9 @@ internal sealed class RequestForwarder(ClientSession client, MessageReader reade
         }
     }
 
+    /// <summary>The transaction is over, and its portals with it.</summary>
+    public void PortalsGone() => _translator.PortalsGone();
+
     private async ValueTask FlushAsync(CancellationToken cancellationToken)
     {
         if (client.Server is { } server)

@@ -42,7 +42,7 @@ internal sealed partial class RequestTranslator
 
         var reader = new BodyReader(message[MessageReader.HeaderSize..]);
         var name = reader.CString();
-        if (name.IsEmpty || client.Statements.Find(name) is not null)
+        if (name.IsEmpty || client.Statements.Find(name) is not null || client.Statements.Refusal(name, reader.Rest.Length) is not null)
         {
             return false;
         }

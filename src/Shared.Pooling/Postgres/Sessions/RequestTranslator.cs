@@ -16,8 +16,13 @@ internal sealed partial class RequestTranslator(ClientSession client)
     // What the last scan on this thread has found: used at once, and of no use to an idle client.
     [ThreadStatic] private static SqlEffects? _seen;
 
-    private Dictionary<string, SqlEffect[]?>? _portals;
-    private SqlEffect[]? _unnamedPortal;
+    // A function that is called by its number may be any.
+    private static readonly SqlEffect[] AnyFunction = [new(SqlEffectKind.Opaque, Statement: 0)];
+
+    private readonly ClientPortals _portals = new();
+
+    /// <summary>The transaction is over, and its portals with it.</summary>
+    public void PortalsGone() => _portals.Clear();
 
     /// <summary>How many bytes of a Bind message hold its two names.</summary>
     /// <param name="buffered">What of it arrived.</param>
@@ -56,8 +61,7 @@ internal sealed partial class RequestTranslator(ClientSession client)
                 Parse(server, length, message);
                 return true;
             case FrontendMessage.Bind:
-                Bind(server, length, message);
-                return true;
+                return TryBind(server, length, message);
             case FrontendMessage.Describe:
                 Describe(server, message);
                 return true;
@@ -74,6 +78,7 @@ internal sealed partial class RequestTranslator(ClientSession client)
                 Query(server, length, message);
                 return true;
             case FrontendMessage.FunctionCall:
+                client.EffectsAsked(AnyFunction);
                 conversation.Ask(new PendingRequest { Kind = RequestKind.FunctionCall });
                 break;
             case FrontendMessage.CopyDone or FrontendMessage.CopyFail:
@@ -98,6 +103,7 @@ internal sealed partial class RequestTranslator(ClientSession client)
     {
         SqlEffect[]? effects = null;
         PostgresError? refusal = null;
+        var statements = 0;
         var seen = _seen ??= new SqlEffects();
         if (message.Length < length)
         {
@@ -107,6 +113,7 @@ internal sealed partial class RequestTranslator(ClientSession client)
         {
             SqlScanner.Scan(new BodyReader(message[MessageReader.HeaderSize..]).CString(), client.StandardConformingStrings, seen);
             effects = seen.Count == 0 ? null : seen.ToArray();
+            statements = Math.Max(seen.Statements, 1);
             refusal = client.Policy.Refusal(effects);
         }
 
@@ -118,7 +125,7 @@ internal sealed partial class RequestTranslator(ClientSession client)
         {
             AskRefused(server, RequestKind.Query, refusal);
         }
-        else if (seen.Statements == 1 && effects is [{ Kind: SqlEffectKind.Deallocate, Name: { } name }] && FindDeallocated(name) is { } statement)
+        else if (statements == 1 && effects is [{ Kind: SqlEffectKind.Deallocate, Name: { } name }] && FindDeallocated(name) is { } statement)
         {
             Prepare(server, statement);
             server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Query, Statement = statement, ClientName = name, Effects = effects });
@@ -126,7 +133,7 @@ internal sealed partial class RequestTranslator(ClientSession client)
         }
         else
         {
-            server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Query, Effects = effects });
+            server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Query, Effects = effects, Statements = statements });
             server.Requests.Bytes(message);
         }
     }
@@ -155,6 +162,12 @@ internal sealed partial class RequestTranslator(ClientSession client)
             Prepare(server, taken);
             server.Conversation.Ask(new PendingRequest { Kind = RequestKind.DuplicateParse, Statement = taken, ClientName = ClientStatements.NameOf(name) });
             server.Requests.Begin(FrontendMessage.Parse).CString(taken.ServerName).Bytes(definition).End();
+            return;
+        }
+
+        if (client.Statements.Refusal(name, definition.Length) is { } tooMuch)
+        {
+            AskRefused(server, RequestKind.Parse, tooMuch);
             return;
         }
 
@@ -194,21 +207,21 @@ internal sealed partial class RequestTranslator(ClientSession client)
         server.Requests.Bytes(message);
     }
 
-    private void Bind(ServerSession server, int length, ReadOnlySpan<byte> message)
+    /// <returns>False when it is refused.</returns>
+    private bool TryBind(ServerSession server, int length, ReadOnlySpan<byte> message)
     {
         var reader = new BodyReader(message[MessageReader.HeaderSize..]);
         var portal = reader.CString();
         var name = reader.CString();
+        if (_portals.Refusal(portal) is { } tooMuch)
+        {
+            AskRefused(server, RequestKind.Parse, tooMuch);
+            return false;
+        }
+
         var statement = Resolve(server, name, out var known);
         var serverName = ServerNameOf(statement, name);
-        if (portal.IsEmpty)
-        {
-            _unnamedPortal = statement?.Effects;
-        }
-        else if (statement?.Effects is not null || _portals is not null)
-        {
-            (_portals ??= new(StringComparer.Ordinal))[ClientStatements.NameOf(portal)] = statement?.Effects;
-        }
+        _portals.Set(portal, statement?.Effects);
 
         server.Conversation.Ask(new PendingRequest
         {
@@ -220,6 +233,7 @@ internal sealed partial class RequestTranslator(ClientSession client)
         header[0] = FrontendMessage.Bind;
         BinaryPrimitives.WriteInt32BigEndian(header[1..], length - 1 - name.Length + serverName.Length);
         server.Requests.Bytes(header).CString(portal).CString(serverName).Bytes(reader.Rest);
+        return true;
     }
 
     private void Describe(ServerSession server, ReadOnlySpan<byte> message)
@@ -301,60 +315,6 @@ internal sealed partial class RequestTranslator(ClientSession client)
         return statement;
     }
 
-    private static void Prepare(ServerSession server, PreparedStatement statement, string? clientName = null)
-    {
-        if (server.Statements.Use(statement))
-        {
-            return;
-        }
-
-        if (server.Statements.TakeOutdated(statement))
-        {
-            CloseOnServer(server, statement);
-        }
-
-        if (server.Statements.Add(statement) is { } evicted)
-        {
-            CloseOnServer(server, evicted);
-        }
-
-        server.Conversation.Ask(new PendingRequest
-        {
-            Kind = RequestKind.Parse,
-            Injected = clientName is null,
-            Statement = statement,
-            ClientName = clientName,
-        });
-        statement.WriteParse(server.Requests);
-    }
-
-    private static void CloseOnServer(ServerSession server, PreparedStatement statement)
-    {
-        server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Close, Injected = true, Statement = statement });
-        server.Requests.Begin(FrontendMessage.Close).Byte((byte)'S').CString(statement.ServerName).End();
-    }
-
-    // Another client's unnamed statement must not answer for one that this client does not have.
-    private static void PrepareUnnamed(ServerSession server, PreparedStatement? statement)
-    {
-        if (server.Statements.Unnamed == statement)
-        {
-            return;
-        }
-
-        server.Statements.Unnamed = statement;
-        if (statement is null)
-        {
-            server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Close, Injected = true });
-            server.Requests.Begin(FrontendMessage.Close).Byte((byte)'S').CString(default(ReadOnlySpan<byte>)).End();
-        }
-        else
-        {
-            server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Parse, Injected = true, Statement = statement, ClientName = "" });
-            statement.WriteParse(server.Requests);
-        }
-    }
-
     // The server's error names the statement as the server knows it.
     private static string? NameForErrors(PreparedStatement? statement, ReadOnlySpan<byte> name) =>
         !name.IsEmpty && (statement is not null || name.StartsWith(PreparedStatement.NamePrefix)) ? ClientStatements.NameOf(name) : null;
@@ -393,7 +353,7 @@ internal sealed partial class RequestTranslator(ClientSession client)
 
     private SqlEffect[]? EffectsOf(ReadOnlySpan<byte> portal)
     {
-        var effects = portal.IsEmpty ? _unnamedPortal : _portals?.GetValueOrDefault(ClientStatements.NameOf(portal));
+        var effects = _portals.EffectsOf(portal);
         client.EffectsAsked(effects);
         return effects;
     }

@@ -6,12 +6,13 @@ namespace Shared.Pooling.Postgres.Sessions;
 internal sealed partial class ServerSession
 {
     /// <summary>What the catalog knows nothing of: these pins stay.</summary>
-    private const Pins NotProbed = Pins.Load | Pins.Unseen;
+    public const Pins NotProbed = Pins.Load | Pins.Unseen;
 
     // A row for anything that is left; none lets the connection go. Qualified, because the client's search_path holds here.
     private static readonly byte[] Probe = Query("""
         select 1 from pg_catalog.pg_listening_channels()
-        union all select 1 from pg_catalog.pg_class where relnamespace = pg_catalog.pg_my_temp_schema()
+        union all select 1 from pg_catalog.pg_depend
+          where refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass and refobjid = pg_catalog.pg_my_temp_schema()
         union all select 1 from pg_catalog.pg_cursors where is_holdable
         union all select 1 from pg_catalog.pg_prepared_statements where from_sql
         union all select 1 from pg_catalog.pg_locks where locktype = 'advisory' and pid = pg_catalog.pg_backend_pid()

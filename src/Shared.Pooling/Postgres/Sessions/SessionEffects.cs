@@ -15,6 +15,7 @@ internal static class SessionEffects
         SqlEffectKind.DeclareHold => Pins.HoldCursor,
         SqlEffectKind.Prepare => Pins.SqlPrepare,
         SqlEffectKind.Load => Pins.Load,
+        SqlEffectKind.Unseen => Pins.Unseen,
         _ => Pins.None,
     };
 
@@ -57,7 +58,8 @@ internal static class SessionEffects
                 client.Statements.Remove(name);
                 server.Statements.Remove(statement);
                 break;
-            case SqlEffectKind.MayUnpin or SqlEffectKind.Unlisten or SqlEffectKind.Deallocate:
+            case SqlEffectKind.MayUnpin or SqlEffectKind.Unlisten or SqlEffectKind.Deallocate or SqlEffectKind.ResetAll:
+            case SqlEffectKind.Set or SqlEffectKind.Reset when effect.Name == SqlScanner.SearchPath:
                 server.PinsMayBeGone = true;
                 break;
             default:

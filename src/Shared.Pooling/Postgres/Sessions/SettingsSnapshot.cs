@@ -25,6 +25,7 @@ internal sealed class SettingsSnapshot
     {
         _replays = replays;
         Key = string.Join(";", replays.Values);
+        Pin = replays.TryGetValue(SqlScanner.SearchPath, out var path) && SqlScanner.MayNameTemporary(path) ? Pins.Temporary : Pins.None;
         Meaning = string.Join(";", replays.Where(static setting => !Meaningless.Contains(setting.Key)).Select(static setting => setting.Value));
     }
 
@@ -33,6 +34,9 @@ internal sealed class SettingsSnapshot
 
     /// <summary>Those of them that change what a statement means, as one text.</summary>
     public string Meaning { get; }
+
+    /// <summary>What keeps a client on its connection while they hold: under a search_path with pg_temp, anything that is made may be temporary.</summary>
+    public Pins Pin { get; }
 
     /// <summary>What a client asks for in its startup message; the last of several wins.</summary>
     public static SettingsSnapshot FromStartup(IEnumerable<KeyValuePair<string, string>> settings)

@@ -11,6 +11,8 @@ namespace Shared.Pooling.Postgres.Statements;
 /// </summary>
 internal sealed class PreparedStatement
 {
+    private const int BytesPerEffect = 128;
+
     private readonly byte[] _definition;
 
     private PreparedStatement(byte[] serverName, byte[] definition, string meaning, SqlEffect[]? effects)
@@ -29,6 +31,9 @@ internal sealed class PreparedStatement
 
     /// <summary>What follows the name in a Parse message: the text, a zero, the parameter types.</summary>
     public ReadOnlySpan<byte> Definition => _definition;
+
+    /// <summary>About how many bytes of memory it takes.</summary>
+    public int Size => _definition.Length + (BytesPerEffect * (Effects?.Length ?? 0));
 
     /// <summary>The settings that give the text its meaning; see <see cref="StatementRegistry.Intern"/>.</summary>
     public string Meaning { get; }

@@ -7,9 +7,13 @@ namespace Shared.Pooling.Postgres.Statements;
 /// <param name="limit">How many are kept at most; the server's memory for each is its plan.</param>
 internal sealed class ServerStatements(int limit)
 {
+    /// <summary>How many bytes they may have together.</summary>
+    private const int MostBytes = 32 * 1024 * 1024;
+
     private readonly Dictionary<PreparedStatement, LinkedListNode<PreparedStatement>> _nodes = [];
     private readonly LinkedList<PreparedStatement> _order = new();
     private readonly HashSet<PreparedStatement> _outdated = [];
+    private long _bytes;
 
     /// <summary>How many are prepared.</summary>
     public int Count => _nodes.Count;
@@ -34,19 +38,24 @@ internal sealed class ServerStatements(int limit)
         return true;
     }
 
-    /// <summary>Notes a statement as prepared.</summary>
-    /// <returns>The statement to close for it, when the limit is reached.</returns>
-    public PreparedStatement? Add(PreparedStatement statement)
+    /// <summary>Takes away the least recently used one while there is no room for another.</summary>
+    /// <returns>The statement to close; null when there is room.</returns>
+    public PreparedStatement? MakeRoom(PreparedStatement statement)
     {
-        PreparedStatement? evicted = null;
-        if (_nodes.Count >= limit && _order.First is { } oldest)
+        if (_order.First is not { } oldest || (_nodes.Count < limit && _bytes + statement.Size <= MostBytes))
         {
-            evicted = oldest.Value;
-            Remove(evicted);
+            return null;
         }
 
+        Remove(oldest.Value);
+        return oldest.Value;
+    }
+
+    /// <summary>Notes a statement as prepared.</summary>
+    public void Add(PreparedStatement statement)
+    {
         _nodes.Add(statement, _order.AddLast(statement));
-        return evicted;
+        _bytes += statement.Size;
     }
 
     /// <summary>Notes a statement as not prepared, or not any more.</summary>
@@ -55,6 +64,7 @@ internal sealed class ServerStatements(int limit)
         if (_nodes.Remove(statement, out var node))
         {
             _order.Remove(node);
+            _bytes -= statement.Size;
         }
     }
 
@@ -82,6 +92,7 @@ internal sealed class ServerStatements(int limit)
         _nodes.Clear();
         _order.Clear();
         _outdated.Clear();
+        _bytes = 0;
         Unnamed = null;
     }
 }
