@@ -39,5 +39,5 @@ public sealed class ConnectorRegistryTests
         Assert.Same(second, registry.ById(second.Id));
     }
 
-    private ConnectorSession Session(string tunnel) => new($"{Interlocked.Increment(ref _sessions)}", tunnel, "replica", "token", control: null!);
+    private ConnectorSession Session(string tunnel) => new($"{Interlocked.Increment(ref _sessions)}", tunnel, "replica", "token", "here", DateTimeOffset.UnixEpoch, control: null!);
 }

@@ -5,7 +5,7 @@ namespace TunnelIngress.Tests.Connectors;
 
 public sealed class ConnectorSessionTests
 {
-    private readonly ConnectorSession _session = new("id", "vpc", "replica", "token", control: null!);
+    private readonly ConnectorSession _session = new("id", "vpc", "replica", "token", "here", DateTimeOffset.UnixEpoch, control: null!);
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
