@@ -17,6 +17,8 @@ public sealed class PoolEventLog(ILogger logger) : IPoolEvents
 
     public void ServerFailed(string pool, string hop, string reason) => logger.ServerFailed(pool, hop, reason);
 
+    public void ServerFault(string pool, Exception exception) => logger.ServerFault(exception, pool);
+
     public void ServerClosed(string pool, int processId, string reason) => logger.ServerClosed(pool, processId, reason);
 
     public void CancelFailed(string pool, int processId, string reason) => logger.CancelFailed(pool, processId, reason);

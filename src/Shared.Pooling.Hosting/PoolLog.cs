@@ -21,6 +21,9 @@ internal static partial class PoolLog
     [LoggerMessage(3506, LogLevel.Error, "Pool {Pool} cannot log in to its database; it failed at hop {Hop}: {Reason}", EventName = "ServerFailed")]
     public static partial void ServerFailed(this ILogger logger, string pool, string hop, string reason);
 
+    [LoggerMessage(3507, LogLevel.Error, "Pool {Pool} could not open a connection to its database by a fault of this program", EventName = "ServerFault")]
+    public static partial void ServerFault(this ILogger logger, Exception exception, string pool);
+
     [LoggerMessage(3504, LogLevel.Information, "Pool {Pool} has lost the connection to the database's process {ProcessId}: {Reason}", EventName = "ServerClosed")]
     public static partial void ServerClosed(this ILogger logger, string pool, int processId, string reason);
 

@@ -107,8 +107,9 @@ internal sealed partial class ConnectionPool<TConnection>
             connection = await _connect(_stopping.Token);
             _backoff.Succeeded();
         }
-        catch (Exception exception) when (exception is IOException or OperationCanceledException)
+        catch (Exception exception)
         {
+            // Whatever it was: the place in the pool and in the budget is free again.
             _backoff.Failed(exception);
         }
 

@@ -23,6 +23,8 @@ internal sealed class LimitedPoolLog(IPoolEvents log, FailedAccessLimiter limite
 
     public void ServerFailed(string pool, string hop, string reason) => log.ServerFailed(pool, hop, reason);
 
+    public void ServerFault(string pool, Exception exception) => log.ServerFault(pool, exception);
+
     public void ServerClosed(string pool, int processId, string reason) => log.ServerClosed(pool, processId, reason);
 
     public void CancelFailed(string pool, int processId, string reason) => log.CancelFailed(pool, processId, reason);

@@ -1,4 +1,6 @@
 using Shared.Pooling.Tests.Postgres;
+using Shared.Streams;
+using Shared.Streams.Dialing;
 using static Shared.Pooling.Tests.Hostile.ScriptedServer;
 
 namespace Shared.Pooling.Tests.Hostile;
@@ -82,6 +84,25 @@ public sealed class HostileServiceTests(PoolFixture fixture)
         Assert.NotEqual("1", await next.ScalarAsync("select 1"));
         Assert.Single(events.Closed);
         Assert.Single(events.Ended);
+    }
+
+    [Fact]
+    public async Task Fault_while_connecting_is_reported_and_costs_no_place_in_the_pool()
+    {
+        var events = new PoolEvents();
+        var dialer = new FaultyDialer(fixture.Origin.Dialer);
+        await using var pooler = fixture.StartPooler(max: 1, events: events, origin: fixture.Origin with { Dialer = dialer });
+        await using (var refused = WireClient.Open(pooler, trusted: true))
+        {
+            var lines = await refused.AskUntilClosedAsync(Startup.Message("app", "postgres"));
+            Assert.StartsWith("E FATAL XX000", lines[^2], StringComparison.Ordinal);
+        }
+
+        Assert.Equal("nobody expects that", Assert.Single(events.Faults).Message);
+        dialer.IsSound = true;
+
+        await using var client = await WireClient.ConnectTrustedAsync(pooler);
+        Assert.Equal("1", await client.ScalarAsync("select 1"));
     }
 
     [Fact]
@@ -239,5 +260,13 @@ public sealed class HostileServiceTests(PoolFixture fixture)
         {
             await Task.Delay(5, patience.Token);
         }
+    }
+
+    private sealed class FaultyDialer(IDialer dialer) : IDialer
+    {
+        public bool IsSound { get; set; }
+
+        public ValueTask<DuplexStream> DialAsync(CancellationToken cancellationToken) =>
+            IsSound ? dialer.DialAsync(cancellationToken) : throw new InvalidOperationException("nobody expects that");
     }
 }

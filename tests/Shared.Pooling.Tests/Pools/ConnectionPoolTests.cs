@@ -199,6 +199,19 @@ public sealed class ConnectionPoolTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Failure_that_nobody_expects_costs_no_place()
+    {
+        _refusal = new InvalidOperationException("nobody expects that");
+        var pool = Start(new PoolOptions { Max = 1 }, new ConnectionBudget { Limit = 1 });
+        var waiting = pool.AcquireAsync(null, Cancelled).AsTask();
+        await Assert.ThrowsAsync<InvalidOperationException>(() => waiting.WaitAsync(TimeSpan.FromSeconds(10), Cancelled));
+
+        _refusal = null;
+        var healed = pool.AcquireAsync(null, Cancelled).AsTask();
+        await UntilAsync(() => healed.IsCompletedSuccessfully, TimeSpan.FromSeconds(1));
+    }
+
+    [Fact]
     public async Task Pause_waits_for_all_and_lets_everybody_wait()
     {
         var pool = Start(new PoolOptions { Max = 2 });

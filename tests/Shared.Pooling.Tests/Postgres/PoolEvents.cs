@@ -12,6 +12,9 @@ internal sealed class PoolEvents : IPoolEvents
     /// <summary>Why the origin could not be logged in to.</summary>
     public ConcurrentQueue<string> Failed { get; } = new();
 
+    /// <summary>What nobody expected of the origin.</summary>
+    public ConcurrentQueue<Exception> Faults { get; } = new();
+
     /// <summary>Why clients were not let in.</summary>
     public ConcurrentQueue<string> Refused { get; } = new();
 
@@ -37,6 +40,8 @@ internal sealed class PoolEvents : IPoolEvents
     public void ServerOpened(string pool, int processId) => Interlocked.Increment(ref _opened);
 
     public void ServerFailed(string pool, string hop, string reason) => Failed.Enqueue($"{hop}: {reason}");
+
+    public void ServerFault(string pool, Exception exception) => Faults.Enqueue(exception);
 
     public void ServerClosed(string pool, int processId, string reason) => Closed.Enqueue(reason);
 

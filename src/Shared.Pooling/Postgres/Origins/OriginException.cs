@@ -24,6 +24,10 @@ internal sealed class OriginException : IOException
     /// <summary>Where it failed, for a client.</summary>
     public string Detail => InnerException is DialException dial ? StartupRefusal.DetailOf(dial) : $"The connection failed at hop {Hop}.";
 
+    /// <summary>This program has failed, and the origin is not to blame.</summary>
+    public static OriginException Fault(Exception exception) => new(
+        "origin", Protocol.SqlState.InternalError, "the connection to the database could not be opened by a fault of the pool", "See the pool's log.", exception);
+
     /// <summary>The origin has refused the login.</summary>
     public static OriginException Refused(PostgresError error, string user, string database) => error.Code switch
     {

@@ -18,6 +18,9 @@ public interface IPoolEvents
     /// <summary>The origin could not be logged in to.</summary>
     void ServerFailed(string pool, string hop, string reason);
 
+    /// <summary>A connection to the origin could not be opened for a reason that nobody expected.</summary>
+    void ServerFault(string pool, Exception exception);
+
     /// <summary>A connection to the origin has ended.</summary>
     void ServerClosed(string pool, int processId, string reason);
 

@@ -252,6 +252,11 @@ internal sealed partial class PostgresPool : IServerOwner, IAsyncDisposable
             _events.ServerFailed(Name, exception.Hop, exception.Hint is { } hint ? $"{exception.Message}. {hint}" : exception.Message);
             throw;
         }
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            _events.ServerFault(Name, exception);
+            throw OriginException.Fault(exception);
+        }
     }
 
     private async Task SweepAsync()
