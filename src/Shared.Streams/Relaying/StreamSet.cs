@@ -12,6 +12,8 @@ public sealed class StreamSet<TInfo>
     private readonly ConcurrentDictionary<Entry, byte> _entries = new();
     private readonly ConcurrentDictionary<TaskCompletionSource, byte> _waiters = new();
     private int _count;
+    private bool _closed;
+    private StreamAbort _closeReason;
 
     /// <summary>How many streams there are now.</summary>
     public int Count => Volatile.Read(ref _count);
@@ -35,8 +37,15 @@ public sealed class StreamSet<TInfo>
 
     private Entry Add(Entry entry)
     {
-        Interlocked.Increment(ref _count);
         _entries.TryAdd(entry, 0);
+        Interlocked.Increment(ref _count);
+
+        // Looked at after adding: who closes the set at the same time sees the entry, or is seen here.
+        if (Volatile.Read(ref _closed))
+        {
+            entry.Abort(_closeReason);
+        }
+
         return entry;
     }
 
@@ -55,6 +64,14 @@ public sealed class StreamSet<TInfo>
         }
 
         return cut;
+    }
+
+    /// <summary>Cuts all streams, also those that are added from now on: one that was being opened is none too many. Call once.</summary>
+    public void Close(StreamAbort reason)
+    {
+        _closeReason = reason;
+        Interlocked.Exchange(ref _closed, true);
+        Abort(static _ => true, reason);
     }
 
     /// <summary>Tells the applications of the streams that fit that these are leaving.</summary>

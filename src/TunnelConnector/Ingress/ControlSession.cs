@@ -61,7 +61,7 @@ internal sealed class ControlSession(
         {
             _registration = null;
             control.Abort();
-            _streams.Abort(static _ => true, new StreamAbort(AbortCode.ConnectionLost, "the connector's session ended"));
+            _streams.Close(new StreamAbort(AbortCode.ConnectionLost, "the connector's session ended"));
             await intake.DisposeAsync();
             await ended.CancelAsync();
             await announcing;

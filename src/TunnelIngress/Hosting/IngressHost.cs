@@ -184,8 +184,8 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         }
 
         var reason = new StreamAbort(AbortCode.Shutdown, "the ingress's grace time is over");
-        requests.Abort(static _ => true, reason);
-        streams.Abort(static _ => true, reason);
+        requests.Close(reason);
+        streams.Close(reason);
         foreach (var session in connectors.All)
         {
             await session.Control.CloseAsync(System.Net.WebSockets.WebSocketCloseStatus.EndpointUnavailable, "ingress stops");

@@ -76,7 +76,7 @@ internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> 
         catch (OperationCanceledException)
         {
             logger.DrainCut(_streams.Count);
-            _streams.Abort(static _ => true, new StreamAbort(AbortCode.Shutdown, "the forwarder's grace time is over"));
+            _streams.Close(new StreamAbort(AbortCode.Shutdown, "the forwarder's grace time is over"));
         }
     }
 

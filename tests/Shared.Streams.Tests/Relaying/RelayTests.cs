@@ -230,6 +230,26 @@ public sealed class RelayTests
         await set.WhenEmptyAsync(Cancelled);
     }
 
+    [Fact]
+    public async Task Closed_set_cuts_also_what_is_added_later()
+    {
+        var set = new StreamSet<int>();
+        var reason = new StreamAbort(AbortCode.Shutdown, "over");
+        var (before, after) = (MemoryDuplexStream.CreatePair(), MemoryDuplexStream.CreatePair());
+        using var first = set.Add(1, before.First.Abort);
+        set.Close(reason);
+
+        using var second = set.Add(2, after.First.Abort);
+
+        foreach (var peer in new[] { before.Second, after.Second })
+        {
+            var cut = await Assert.ThrowsAsync<StreamAbortedException>(() => peer.ReadAsync(new byte[1], Cancelled).AsTask().WaitAsync(Patience, Cancelled));
+            Assert.Equal(reason, cut.Reason);
+        }
+
+        Assert.Equal(2, set.Count);
+    }
+
     private static async Task EchoAsync(DuplexStream stream)
     {
         var buffer = new byte[4096];
