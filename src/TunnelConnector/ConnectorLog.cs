@@ -52,6 +52,9 @@ internal static partial class ConnectorLog
     public static partial void StreamRefused(
         this ILogger logger, string streamId, string tunnel, string service, string hop, string code, string reason);
 
+    [LoggerMessage(2014, LogLevel.Error, "Stream {StreamId} is cut by a fault of this program: tunnel {Tunnel}, service {Service}", EventName = "StreamFault")]
+    public static partial void StreamFault(this ILogger logger, Exception exception, string streamId, string tunnel, string service);
+
     [LoggerMessage(2020, LogLevel.Information, "Draining: {Streams} streams have {GraceSeconds} s to finish", EventName = "Draining")]
     public static partial void Draining(this ILogger logger, int streams, double graceSeconds);
 

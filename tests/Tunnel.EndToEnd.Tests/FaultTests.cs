@@ -45,6 +45,25 @@ public sealed class FaultTests(ClusterFixture fixture) : IAsyncLifetime
         await AssertWorksAsync();
     }
 
+    [Theory]
+    [InlineData("0")]
+    [InlineData("2")]
+    public async Task Connector_without_a_file_descriptor_left_refuses_new_streams_and_keeps_the_others(string carriers)
+    {
+        var connector = await _cluster.StartConnectorAsync(new Dictionary<string, string> { ["TUNNEL_CONNECTOR__Carriers"] = carriers });
+        await using var client = await ConnectAsync();
+
+        await connector.LimitFilesAsync(1);
+        var refused = await Assert.ThrowsAsync<PostgresException>(ConnectAsync);
+        Assert.Contains("(unreachable)", refused.MessageText, StringComparison.Ordinal);
+        await DatabaseClient.AssertAnswersAsync(client);
+
+        await connector.LimitFilesAsync(1024);
+        await AssertWorksAsync();
+        await DatabaseClient.AssertAnswersAsync(client);
+        Assert.Equal(0, connector.Count("ConnectorDisconnected"));
+    }
+
     [Fact]
     public async Task With_a_second_replica_new_streams_work_at_once_after_a_kill()
     {

@@ -98,6 +98,10 @@ public sealed class ProgramProcess : IAsyncDisposable
     public async Task SignalAsync(string signal) =>
         await CommandLine.RunAsync("kill", [$"-{signal}", Id.ToString(CultureInfo.InvariantCulture)]);
 
+    /// <summary>Lets it open no file, socket or pipe whose number is not below a limit; those that are open stay.</summary>
+    public async Task LimitFilesAsync(int limit) =>
+        (await CommandLine.RunAsync("prlimit", ["--pid", Id.ToString(CultureInfo.InvariantCulture), $"--nofile={limit}:"])).EnsureSuccess();
+
     /// <summary>Waits for the end.</summary>
     /// <returns>The exit code.</returns>
     public async Task<int> WaitForExitAsync(TimeSpan? timeout = null)

@@ -14,31 +14,37 @@ public sealed class UnixDialer(string path, TimeSpan timeout, TimeProvider time)
     {
         using var deadline = new CancellationTokenSource(timeout, time);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, deadline.Token);
-        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
-            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), limit.Token);
-            return SocketStream.Over(socket);
+            return await ConnectAsync(limit.Token);
         }
         catch (SocketException exception)
         {
-            socket.Dispose();
             throw Failure(exception);
         }
-        catch (OperationCanceledException exception)
+        catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
-            socket.Dispose();
-            if (cancellationToken.IsCancellationRequested)
-            {
-                throw;
-            }
-
             throw new DialException(Hop.Connect, "timeout", $"The socket {path} took no connection within {timeout.TotalSeconds:0.#} s.", exception);
         }
     }
 
     /// <inheritdoc/>
     public override string ToString() => $"unix://{path}";
+
+    private async Task<SocketStream> ConnectAsync(CancellationToken cancellationToken)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken);
+            return SocketStream.Over(socket);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
 
     private DialException Failure(SocketException exception) => exception.SocketErrorCode switch
     {

@@ -41,4 +41,7 @@ public sealed class IncomingStream(MultiplexedStream stream, Multiplexer multipl
         Refuse(refused);
         return ValueTask.CompletedTask;
     }
+
+    /// <inheritdoc/>
+    public void Abort(StreamAbort reason) => stream.Abort(reason);
 }

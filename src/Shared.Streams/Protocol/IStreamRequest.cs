@@ -13,4 +13,7 @@ public interface IStreamRequest
     /// <summary>Says that it could not be reached.</summary>
     /// <exception cref="IOException">The peer is gone.</exception>
     ValueTask RefuseAsync(Refused refused, CancellationToken cancellationToken);
+
+    /// <summary>Gives it up without an answer.</summary>
+    void Abort(StreamAbort reason);
 }

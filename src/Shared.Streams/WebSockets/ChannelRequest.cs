@@ -19,4 +19,7 @@ public sealed class ChannelRequest(DataChannel channel, Open open) : IStreamRequ
 
     /// <inheritdoc/>
     public ValueTask RefuseAsync(Refused refused, CancellationToken cancellationToken) => channel.SendAsync(refused, cancellationToken);
+
+    /// <inheritdoc/>
+    public void Abort(StreamAbort reason) => channel.Abort();
 }

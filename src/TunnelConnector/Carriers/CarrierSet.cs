@@ -117,7 +117,7 @@ internal sealed class CarrierSet(
 
     private void Serve(IncomingStream incoming)
     {
-        var serving = ServeAsync(incoming);
+        var serving = server.ServeAsync(incoming, registration.Tunnel, streams, _closed.Token);
         if (serving.IsCompleted)
         {
             return;
@@ -137,26 +137,6 @@ internal sealed class CarrierSet(
         lock (_gate)
         {
             _serving.Remove(serving);
-        }
-    }
-
-    private async Task ServeAsync(IncomingStream incoming)
-    {
-        try
-        {
-            await server.ServeAsync(incoming, registration.Tunnel, streams, _closed.Token);
-        }
-        catch (OperationCanceledException) when (_closed.IsCancellationRequested)
-        {
-            // The session is over.
-        }
-        catch (IOException exception)
-        {
-            logger.StreamAbandoned(ProtocolCodec.OneLine(incoming.Open.Stream), exception.Message);
-        }
-        catch (Exception exception)
-        {
-            _fault.TrySetException(exception);
         }
     }
 

@@ -128,10 +128,6 @@ internal sealed class ChannelPark(
         {
             // The session is over.
         }
-        catch (IOException exception) when (open is not null)
-        {
-            logger.StreamAbandoned(ProtocolCodec.OneLine(open.Stream), exception.Message);
-        }
         catch (Exception exception)
         {
             _fault.TrySetException(exception);

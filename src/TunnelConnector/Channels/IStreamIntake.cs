@@ -6,7 +6,7 @@ namespace TunnelConnector.Channels;
 /// </summary>
 internal interface IStreamIntake : IAsyncDisposable
 {
-    /// <summary>Fails when something unexpected happened in it; the session must end then.</summary>
+    /// <summary>Fails when something unexpected happened while it dialled; the session must end then. A stream's faults are its own.</summary>
     Task Fault { get; }
 
     /// <summary>Starts dialling.</summary>

@@ -13,20 +13,43 @@ namespace TunnelConnector.Channels;
 /// </summary>
 internal sealed class StreamServer(CurrentSettings settings, TimeProvider time, ILogger<StreamServer> logger)
 {
-    /// <summary>Serves the stream to its end. Expected failures are answered and logged, not thrown.</summary>
-    /// <exception cref="IOException">The ingress was lost before the stream began.</exception>
+    /// <summary>Serves the stream to its end. Whatever happens to it is answered or logged, and concerns no other stream of the session.</summary>
+    /// <param name="request">The stream that is asked for.</param>
+    /// <param name="tunnel">Its tunnel.</param>
+    /// <param name="streams">The session's streams.</param>
+    /// <param name="cancellationToken">The session is over.</param>
     public async Task ServeAsync(IStreamRequest request, string tunnel, StreamSet<string> streams, CancellationToken cancellationToken)
     {
-        var open = request.Open;
-        var stream = new StreamName(ProtocolCodec.OneLine(open.Stream), tunnel, ProtocolCodec.OneLine(open.Service));
+        var stream = new StreamName(ProtocolCodec.OneLine(request.Open.Stream), tunnel, ProtocolCodec.OneLine(request.Open.Service));
+        try
+        {
+            await ServeAsync(request, stream, streams, cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // The session is over, and its channels with it.
+        }
+        catch (IOException exception)
+        {
+            logger.StreamAbandoned(stream.Id, exception.Message);
+        }
+        catch (Exception exception)
+        {
+            logger.StreamFault(exception, stream.Id, tunnel, stream.Service);
+            request.Abort(new StreamAbort(AbortCode.Dropped, "internal error"));
+        }
+    }
+
+    private async Task ServeAsync(IStreamRequest request, StreamName stream, StreamSet<string> streams, CancellationToken cancellationToken)
+    {
         DuplexStream target;
         try
         {
-            target = await DialAsync(open.Service, cancellationToken);
+            target = await DialAsync(request.Open.Service, cancellationToken);
         }
         catch (DialException exception)
         {
-            logger.StreamRefused(stream.Id, tunnel, stream.Service, Hop.Target.ToWire(), exception.Code, exception.Message);
+            logger.StreamRefused(stream.Id, stream.Tunnel, stream.Service, Hop.Target.ToWire(), exception.Code, exception.Message);
             await request.RefuseAsync(new Refused(exception.Code, WithoutAddress(stream.Service, exception)), cancellationToken);
             return;
         }

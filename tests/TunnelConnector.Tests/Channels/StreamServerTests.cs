@@ -1,0 +1,82 @@
+using System.Collections.Frozen;
+using Microsoft.Extensions.Logging.Abstractions;
+using Shared.Streams;
+using Shared.Streams.Access;
+using Shared.Streams.Dialing;
+using Shared.Streams.Memory;
+using Shared.Streams.Protocol;
+using Shared.Streams.Relaying;
+using TunnelConnector.Channels;
+using TunnelConnector.Configuration;
+
+namespace TunnelConnector.Tests.Channels;
+
+public sealed class StreamServerTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private readonly TaskCompletionSource<DuplexStream> _dialed = new();
+    private readonly StreamSet<string> _streams = new();
+    private readonly Request _request = new();
+
+    private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Fault_of_a_stream_ends_that_stream_and_is_nobody_elses()
+    {
+        _dialed.SetException(new InvalidOperationException("nobody expects that"));
+
+        await ServeAsync();
+
+        Assert.Equal(AbortCode.Dropped, _request.Aborted?.Code);
+    }
+
+    [Fact]
+    public async Task Stream_whose_target_is_connected_after_the_session_ended_ends_at_once()
+    {
+        var (near, target) = MemoryDuplexStream.CreatePair();
+        var serving = ServeAsync();
+        _streams.Close(new StreamAbort(AbortCode.ConnectionLost, "the session ended"));
+
+        _dialed.SetResult(near);
+
+        await serving.WaitAsync(Patience, Cancelled);
+        var cut = await Assert.ThrowsAsync<StreamAbortedException>(async () => await target.ReadAsync(new byte[1], Cancelled));
+        Assert.Equal(AbortCode.ConnectionLost, cut.Reason.Code);
+        Assert.Equal(0, _streams.Count);
+    }
+
+    private Task ServeAsync()
+    {
+        var settings = new ConnectorSettings
+        {
+            Ingresses = [],
+            Token = new ServiceTokenFile("unused"),
+            Trust = CertificateTrust.System,
+            Targets = new Dictionary<string, IDialer> { ["db"] = new Dialer(_dialed.Task) }.ToFrozenDictionary(),
+            Carriers = 1,
+            ParkedChannels = 1,
+            HalfCloseTimeout = TimeSpan.FromMinutes(1),
+            Grace = TimeSpan.Zero,
+        };
+        return new StreamServer(new CurrentSettings(settings), TimeProvider.System, NullLogger<StreamServer>.Instance).ServeAsync(_request, "vpc", _streams, Cancelled);
+    }
+
+    private sealed class Dialer(Task<DuplexStream> dialed) : IDialer
+    {
+        public ValueTask<DuplexStream> DialAsync(CancellationToken cancellationToken) => new(dialed);
+    }
+
+    private sealed class Request : IStreamRequest
+    {
+        public Open Open => new("id", "db");
+
+        public StreamAbort? Aborted { get; private set; }
+
+        public ValueTask<DuplexStream> AcceptAsync(CancellationToken cancellationToken) => new(MemoryDuplexStream.CreatePair().First);
+
+        public ValueTask RefuseAsync(Refused refused, CancellationToken cancellationToken) => throw new InvalidOperationException("it is not refused");
+
+        public void Abort(StreamAbort reason) => Aborted = reason;
+    }
+}
