@@ -94,12 +94,12 @@ public sealed partial class Multiplexer
         }
     }
 
-    /// <summary>Hands out whole frames, and payload as it comes.</summary>
+    /// <summary>Hands out whole frames, and payload as it comes; nothing more once the carrier is lost.</summary>
     /// <returns>How many bytes are done with; the rest is the beginning of a frame.</returns>
     private int HandOut(ReadOnlyMemory<byte> bytes)
     {
         var all = bytes.Length;
-        while (true)
+        while (!_lost)
         {
             if (_data.Left > 0)
             {
@@ -133,6 +133,8 @@ public sealed partial class Multiplexer
             OnFrame(header, bytes.Span.Slice(FrameHeader.Size, header.Length));
             bytes = bytes[(FrameHeader.Size + header.Length)..];
         }
+
+        return all;
     }
 
     private void OnFrame(FrameHeader header, ReadOnlySpan<byte> body)
@@ -195,24 +197,31 @@ public sealed partial class Multiplexer
             throw new ProtocolException($"open of stream {id}");
         }
 
+        var stream = new MultiplexedStream(this, id, _time);
+        var isFull = StreamCount >= MaxStreams;
+
+        // Whoever loses the carrier meanwhile finds the stream among those that he tells, or is seen here.
         lock (_opening)
         {
             _lastId = id;
-            if (_draining)
+            if (_draining || _lost)
             {
-                // The peer learns from our drain that this stream has not happened; what follows of it is skipped.
+                // The peer learns from our drain, or from the carrier's end, that this stream has not happened; what follows of it is skipped.
                 return;
+            }
+
+            if (!isFull)
+            {
+                Remember(stream);
             }
         }
 
-        var stream = new MultiplexedStream(this, id, _time);
-        if (StreamCount >= MaxStreams)
+        if (isFull)
         {
             Send(id, ProtocolCodec.Encode(new Refused("limited", "The carrier has its limit of streams.")));
             return;
         }
 
-        Remember(stream);
         _accept(new IncomingStream(stream, this, open));
     }
 
@@ -262,7 +271,7 @@ public sealed partial class Multiplexer
     {
         lock (_opening)
         {
-            _lost = reason;
+            _lost = true;
         }
 
         foreach (var stream in _streams.Values)

@@ -24,7 +24,7 @@ public sealed partial class Multiplexer
     private readonly ConcurrentDictionary<uint, MultiplexedStream> _streams = new();
     private readonly Lock _opening = new();
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private StreamAbort? _lost;
+    private volatile bool _lost;
     private bool _draining;
     private uint _lastId;
     private int _count;
@@ -73,7 +73,7 @@ public sealed partial class Multiplexer
         // Numbers must be on the wire in their order.
         lock (_opening)
         {
-            if (_lost is not null || !TakesStreams || !Writer.TakesMessages)
+            if (_lost || !TakesStreams || !Writer.TakesMessages)
             {
                 throw new StreamNotTakenException();
             }
@@ -141,8 +141,9 @@ public sealed partial class Multiplexer
         }
         finally
         {
-            Writer.Close();
+            // In this order: what is written to a writer that is closed is thrown away, and by then its stream knows that it is lost.
             LoseStreams(lost);
+            Writer.Close();
             await _carrier.DisposeAsync();
             _drained.TrySetResult();
             await ended.CancelAsync();
@@ -160,7 +161,7 @@ public sealed partial class Multiplexer
         {
             lock (_opening)
             {
-                if (_accept is not null && !_draining && _lost is null)
+                if (_accept is not null && !_draining && !_lost)
                 {
                     Writer.WriteDrain(_lastId);
                 }

@@ -112,6 +112,69 @@ public sealed class MultiplexerTests
     }
 
     [Fact]
+    public async Task Stream_that_comes_while_the_carrier_is_lost_is_told_or_not_taken()
+    {
+        var (peer, ours) = MemoryDuplexStream.CreatePair();
+        var time = new InterruptedTime();
+        var taken = new List<MultiplexedStream>();
+        var acceptor = new Multiplexer(ours, time, incoming =>
+        {
+            var stream = incoming.Stream;
+            taken.Add(stream);
+            if (taken.Count == 1)
+            {
+                // It happens while the second stream is made.
+                var reading = stream.ReadAsync(new byte[1], Cancelled).AsTask();
+                time.Interruption = () =>
+                {
+                    ours.Abort(StreamAbort.Reset);
+                    _ = Task.Run(async () => await Record.ExceptionAsync(async () => await stream.WriteAsync(new byte[1], Cancelled)), Cancelled);
+                    Assert.True(SpinWait.SpinUntil(() => reading.IsCompleted, Patience));
+                };
+            }
+        });
+        var running = acceptor.RunAsync();
+
+        await peer.WriteAsync(new byte[][] { OpenFrame(1), OpenFrame(2) }.SelectMany(static frame => frame).ToArray(), Cancelled);
+
+        await Assert.ThrowsAnyAsync<IOException>(() => running.WaitAsync(Patience, Cancelled));
+        Assert.Null(time.Interruption);
+        Assert.Equal(0, acceptor.StreamCount);
+        foreach (var stream in taken)
+        {
+            await Assert.ThrowsAsync<StreamAbortedException>(() => stream.ReadAsync(new byte[1], Cancelled).AsTask().WaitAsync(Patience, Cancelled));
+        }
+    }
+
+    [Fact]
+    public async Task Senders_that_give_up_while_they_wait_for_room_hold_up_no_other()
+    {
+        var (peer, ours) = MemoryDuplexStream.CreatePair();
+        var opener = new Multiplexer(ours, TimeProvider.System);
+        var run = opener.RunAsync();
+        using var impatience = CancellationTokenSource.CreateLinkedTokenSource(Cancelled);
+        var patient = new List<Task>();
+        var impatient = new List<Task>();
+
+        // Nobody reads yet: after a few of them, all others wait for room, those that will give up before the others.
+        for (var i = 0; i < 24; i++)
+        {
+            var stream = opener.Open(new Open("id", "service"));
+            var writing = i < 16 ? stream.WriteAsync(new byte[ReceiveWindow.Initial], impatience.Token) : stream.WriteAsync(new byte[ReceiveWindow.Initial], Cancelled);
+            (i < 16 ? impatient : patient).Add(writing.AsTask());
+        }
+
+        await impatience.CancelAsync();
+        await Record.ExceptionAsync(() => Task.WhenAll(impatient).WaitAsync(Patience, Cancelled));
+        Assert.InRange(impatient.Count(static writing => writing.IsCanceled), 8, 16);
+
+        var reading = CountToEndAsync(peer);
+        await Task.WhenAll(patient).WaitAsync(Patience, Cancelled);
+        opener.Abort(StreamAbort.Dropped);
+        await Record.ExceptionAsync(() => Task.WhenAll(run, reading).WaitAsync(Patience, Cancelled));
+    }
+
+    [Fact]
     public async Task Drained_carrier_ends_in_order_after_its_last_stream()
     {
         await using var carrier = Connect();
@@ -215,6 +278,15 @@ public sealed class MultiplexerTests
         await peer.DisposeAsync();
     }
 
+    private static byte[] OpenFrame(uint stream)
+    {
+        var message = ProtocolCodec.Encode(new Open("id", "service"));
+        var frame = new byte[FrameHeader.Size + message.Length];
+        new FrameHeader(stream, FrameType.Message, message.Length).Write(frame);
+        message.CopyTo(frame.AsSpan(FrameHeader.Size));
+        return frame;
+    }
+
     private static CarrierPair Connect()
     {
         var (left, right) = MemoryDuplexStream.CreatePair();
@@ -256,5 +328,23 @@ public sealed class MultiplexerTests
         }
 
         return total;
+    }
+
+    /// <summary>Something happens within the next look at the clock.</summary>
+    private sealed class InterruptedTime : TimeProvider
+    {
+        private Action? _interruption;
+
+        public Action? Interruption
+        {
+            get => _interruption;
+            set => _interruption = value;
+        }
+
+        public override long GetTimestamp()
+        {
+            Interlocked.Exchange(ref _interruption, null)?.Invoke();
+            return base.GetTimestamp();
+        }
     }
 }
