@@ -10,7 +10,7 @@ public class FrameBenchmarks
     private const int Frames = 1000;
 
     private readonly byte[] _header = new byte[FrameHeader.Size];
-    private readonly InlineSignal _room = new(inline: true);
+    private readonly RoomSignal _room = new();
     private readonly FrameWriter _writer = new(new Sink());
     private byte[] _payload = [];
     private Task _running = Task.CompletedTask;

@@ -28,38 +28,60 @@ internal sealed class FrameWriter(DuplexStream carrier) : IFlushable
     private const int MaxInlineBatches = 8;
 
     private readonly Lock _gate = new();
-    private readonly Queue<InlineSignal> _waiting = new();
+    private readonly Queue<RoomSignal> _waiting = new();
     private readonly InlineSignal _ready = new(inline: true);
     private byte[] _batch = [];
     private int _count;
+
+    /// <summary>The room that waiters were woken for and have not used yet. While anybody waits, this and the batch leave none.</summary>
+    private int _promised;
+
     private bool _sending;
     private bool _completed;
     private bool _closed;
 
     /// <summary>
-    /// Adds a frame with payload, unless the batch is full: then <paramref name="room"/> is set when it is worth trying again.
+    /// Adds a frame with payload, unless the batch is full: then <paramref name="room"/> is set when there is room for it, in the order in
+    /// which they came. Whoever does not try again then calls <see cref="GiveUp"/>, because that room is kept for him.
     /// </summary>
     /// <param name="stream">The stream.</param>
     /// <param name="payload">1 byte to <see cref="TunnelProtocol.MaxPayload"/>.</param>
     /// <param name="room">The caller's signal.</param>
-    public bool TryWriteData(uint stream, ReadOnlySpan<byte> payload, InlineSignal room)
+    public bool TryWriteData(uint stream, ReadOnlySpan<byte> payload, RoomSignal room)
     {
         lock (_gate)
         {
-            if (_count >= MaxBatch && !_closed)
+            var promised = TakePromise(room);
+            if (payload.Length > promised && _count + _promised >= MaxBatch && !_closed)
             {
-                // Once each: whoever is woken for another reason comes here again.
-                if (!room.IsQueued)
+                // Once each: whoever is woken for another reason comes here again, and keeps his place.
+                if (room.Place == RoomPlace.None)
                 {
-                    room.IsQueued = true;
                     _waiting.Enqueue(room);
                 }
 
+                (room.Place, room.Wanted) = (RoomPlace.Waits, payload.Length);
                 return false;
             }
 
             Add(new FrameHeader(stream, FrameType.Data, payload.Length), payload);
+            WakeWaiting();
             return true;
+        }
+    }
+
+    /// <summary>Whoever waited for room does not want it any more; it goes to the next.</summary>
+    public void GiveUp(RoomSignal room)
+    {
+        lock (_gate)
+        {
+            if (room.Place == RoomPlace.Waits)
+            {
+                room.Place = RoomPlace.Left;
+            }
+
+            TakePromise(room);
+            WakeWaiting();
         }
     }
 
@@ -173,7 +195,7 @@ internal sealed class FrameWriter(DuplexStream carrier) : IFlushable
         {
             _closed = true;
             _sending = true;
-            WakeWaiting();
+            WakeAll();
         }
 
         _ready.Set();
@@ -247,12 +269,40 @@ internal sealed class FrameWriter(DuplexStream carrier) : IFlushable
         }
     }
 
-    // These waiters go on in the thread pool, so nobody else's code runs under the lock.
+    private int TakePromise(RoomSignal room)
+    {
+        if (room.Place != RoomPlace.Promised)
+        {
+            return 0;
+        }
+
+        room.Place = RoomPlace.None;
+        _promised -= room.Wanted;
+        return room.Wanted;
+    }
+
+    /// <summary>Wakes those for whom there is room. They go on in the thread pool, so nobody else's code runs under the lock.</summary>
     private void WakeWaiting()
+    {
+        while (_count + _promised < MaxBatch && _waiting.TryDequeue(out var waiter))
+        {
+            if (waiter.Place == RoomPlace.Left)
+            {
+                waiter.Place = RoomPlace.None;
+                continue;
+            }
+
+            waiter.Place = RoomPlace.Promised;
+            _promised += waiter.Wanted;
+            waiter.Set();
+        }
+    }
+
+    private void WakeAll()
     {
         while (_waiting.TryDequeue(out var waiter))
         {
-            waiter.IsQueued = false;
+            waiter.Place = RoomPlace.None;
             waiter.Set();
         }
     }

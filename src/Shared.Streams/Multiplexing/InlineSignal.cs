@@ -10,7 +10,7 @@ namespace Shared.Streams.Multiplexing;
 /// True: the waiter goes on within <see cref="Set"/>, on the signaller's thread, which is for waiters that do little.
 /// False: it goes on in the thread pool.
 /// </param>
-internal sealed class InlineSignal(bool inline) : IValueTaskSource
+internal class InlineSignal(bool inline) : IValueTaskSource
 {
     private const int Idle = 0;
     private const int Pending = 1;
@@ -18,9 +18,6 @@ internal sealed class InlineSignal(bool inline) : IValueTaskSource
 
     private ManualResetValueTaskSourceCore<bool> _core = new() { RunContinuationsAsynchronously = !inline };
     private int _state;
-
-    /// <summary>Whether the one queue that it may be in has it; under that queue's lock.</summary>
-    public bool IsQueued { get; set; }
 
     /// <summary>Completes with the next signal, or at once when there was one.</summary>
     public ValueTask WaitAsync()

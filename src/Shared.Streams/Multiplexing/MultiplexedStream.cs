@@ -15,7 +15,7 @@ public sealed partial class MultiplexedStream : DuplexStream
     private readonly Multiplexer _multiplexer;
     private readonly Lock _gate = new();
     private readonly AbortLatch _abort = new();
-    private readonly InlineSignal _mayWrite = new(inline: false);
+    private readonly RoomSignal _mayWrite = new();
     private readonly TaskCompletionSource<ChannelMessage> _answer = new();
     private long _credit = ReceiveWindow.Initial;
     private int _writing;
@@ -75,6 +75,11 @@ public sealed partial class MultiplexedStream : DuplexStream
                 cancellationToken.ThrowIfCancellationRequested();
                 ThrowIfGone();
             }
+        }
+        catch
+        {
+            _multiplexer.Writer.GiveUp(_mayWrite);
+            throw;
         }
         finally
         {
