@@ -55,6 +55,7 @@ public static class PoolDefinitions
         QueryTimeout = SettingChecks.Seconds($"{prefix}QueryTimeoutSeconds", options.QueryTimeoutSeconds, 0, LongestTime),
         IdleTimeout = SettingChecks.Seconds($"{prefix}ClientIdleTimeoutSeconds", options.ClientIdleTimeoutSeconds, 0, LongestTime),
         IdleInTransactionTimeout = SettingChecks.Seconds($"{prefix}IdleInTransactionTimeoutSeconds", options.IdleInTransactionTimeoutSeconds, 0, LongestTime),
+        StallTimeout = SettingChecks.Seconds($"{prefix}ClientStallTimeoutSeconds", options.ClientStallTimeoutSeconds, 0, LongestTime),
         Connections = new PoolOptions
         {
             Max = SettingChecks.Within($"{prefix}Max", options.Max, 1, 10_000),

@@ -54,6 +54,9 @@ public class PooledDatabaseOptions
     /// <summary>How long a client may do nothing in a transaction, in seconds; 0 for ever.</summary>
     public int IdleInTransactionTimeoutSeconds { get; set; }
 
+    /// <summary>How long a client may take nothing of its answers, in seconds; 0 for ever.</summary>
+    public int ClientStallTimeoutSeconds { get; set; } = 300;
+
     /// <summary>How long a connection may be unused, in seconds.</summary>
     public int ServerIdleTimeoutSeconds { get; set; } = 600;
 

@@ -254,6 +254,32 @@ public sealed class SessionTests(PoolFixture fixture)
     }
 
     [Fact]
+    public async Task Client_that_does_not_read_loses_its_connection_and_a_slow_one_does_not()
+    {
+        const string Much = "select repeat('x', 8000) from generate_series(1, 10000)";
+        var events = new PoolEvents();
+        await using var pooler = fixture.StartPooler(max: 2, events: events, options: new PostgresPoolOptions { StallTimeout = TimeSpan.FromSeconds(2) });
+        await using var slow = await WireClient.ConnectTrustedAsync(pooler);
+        await using var stopped = await WireClient.ConnectTrustedAsync(pooler);
+        await using var third = await WireClient.ConnectTrustedAsync(pooler);
+        await slow.SendAsync(Ask.Query(Much));
+        await stopped.SendAsync(Ask.Query(Much));
+
+        // Both connections are taken; the one of the client that has stopped comes free.
+        var asking = third.ScalarAsync("select 1");
+        for (var read = 0; read < 400; read++)
+        {
+            await slow.ReadAsync();
+            await Task.Delay(10, Cancelled);
+        }
+
+        Assert.Equal("Z I", (await slow.ReadUntilAsync(static line => line[0] is 'Z' or 'E' or 'a'))[^1]);
+        Assert.Equal("1", await asking);
+        await stopped.ServedAsync();
+        Assert.Contains("does not read its answers", Assert.Single(events.Ended), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Statement_mode_refuses_transaction_blocks()
     {
         await using var pooler = fixture.StartPooler(max: 1, PoolMode.Statement);

@@ -18,6 +18,9 @@ internal sealed class ClientOutput(DuplexStream stream) : IDisposable
     private MessageWriter _writing = new();
     private TaskCompletionSource? _drained;
     private bool _busy;
+    private long _writes;
+    private long _writesSeen;
+    private long _stalledSince;
     private Exception? _failure;
 
     /// <summary>Appends bytes to what the next flush writes.</summary>
@@ -109,6 +112,21 @@ internal sealed class ClientOutput(DuplexStream stream) : IDisposable
         }
     }
 
+    /// <summary>For how long the client has taken nothing although something is there for it. Asked every now and then, always by the same.</summary>
+    public TimeSpan Stalled(TimeProvider time)
+    {
+        lock (_gate)
+        {
+            if (_busy && _writes == _writesSeen)
+            {
+                return time.GetElapsedTime(_stalledSince);
+            }
+
+            (_writesSeen, _stalledSince) = (_writes, time.GetTimestamp());
+            return TimeSpan.Zero;
+        }
+    }
+
     /// <summary>Gives the memory back; nothing may be appended any more.</summary>
     public void Dispose()
     {
@@ -162,6 +180,7 @@ internal sealed class ClientOutput(DuplexStream stream) : IDisposable
             {
                 lock (_gate)
                 {
+                    _writes++;
                     _writing.Clear();
                     if (_pending.Count == 0)
                     {

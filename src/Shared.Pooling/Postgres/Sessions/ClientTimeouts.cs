@@ -8,6 +8,13 @@ internal static class ClientTimeouts
     /// <summary>Looks at one client. Called every now and then.</summary>
     public static void Enforce(ClientSession client, PostgresPoolOptions options)
     {
+        if (options.StallTimeout > TimeSpan.Zero && client.Output.Stalled(client.Pool.Time) > options.StallTimeout)
+        {
+            // Whatever it does: what it does not read keeps a server connection from everybody else.
+            client.End(PostgresError.Fatal(SqlState.QueryCanceled, "terminating connection because the client does not read its answers"));
+            return;
+        }
+
         var elapsed = client.Activity.Elapsed;
         switch (client.Activity.State)
         {

@@ -29,6 +29,9 @@ public sealed record PostgresPoolOptions
     /// <summary>A client may do nothing in a transaction for so long; then it is disconnected (25P03). Zero: for ever.</summary>
     public TimeSpan IdleInTransactionTimeout { get; init; }
 
+    /// <summary>A client may take nothing of its answers for so long; then it is disconnected (57014). Zero: for ever.</summary>
+    public TimeSpan StallTimeout { get; init; } = TimeSpan.FromMinutes(5);
+
     /// <summary>A cancel request may take so long.</summary>
     public TimeSpan CancelTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
