@@ -67,9 +67,15 @@ internal sealed class ApplicationCarriers
                 remote?.Address, carrier.From, carrier.ClientId, carrier.Hostname, TunnelProtocol.CarrierApplicationProtocol, reason));
         }
 
-        return _carriers.Keys.Count(other => other.ClientId == carrier.ClientId) < _limits.MaxCarriersPerToken
-            ? new Admission(() => RunAsync(carrier, stream), null)
-            : Refuse("limited", $"This token has its limit of {_limits.MaxCarriersPerToken} carriers.");
+        // From here on it counts: the answer may take its time to get through.
+        _carriers.TryAdd(carrier, 0);
+        if (_carriers.Keys.Count(other => other.ClientId == carrier.ClientId) <= _limits.MaxCarriersPerToken)
+        {
+            return new Admission(() => RunAsync(carrier, stream), null, GiveUp: () => _carriers.TryRemove(carrier, out _));
+        }
+
+        _carriers.TryRemove(carrier, out _);
+        return Refuse("limited", $"This token has its limit of {_limits.MaxCarriersPerToken} carriers.");
 
         static Admission Refuse(string code, string message) => new(null, new JoinRefused(code, message));
     }
@@ -120,7 +126,12 @@ internal sealed class ApplicationCarriers
         // However many carriers a token has, their streams share one budget.
         var windows = _windows.GetOrAdd(carrier.ClientId, static _ => new WindowBudget());
         carrier.Multiplexer = new Multiplexer(stream, _time, incoming => _ = ServeAsync(carrier, incoming), windows);
-        _carriers.TryAdd(carrier, 0);
+        if (_gate.IsDraining)
+        {
+            // Whoever drained all of them met this one without a multiplexer.
+            carrier.Multiplexer.Drain();
+        }
+
         try
         {
             await carrier.Multiplexer.RunAsync();

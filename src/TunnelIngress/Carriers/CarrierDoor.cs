@@ -60,26 +60,37 @@ internal sealed class CarrierDoor(
     /// <returns>What to do with the carrier, or null after the refusal was said.</returns>
     private async ValueTask<Func<Task>?> AdmitAsync(DuplexStream carrier, IPEndPoint? remote, CancellationToken cancellationToken)
     {
-        var (carry, refusal) = await CarrierHandshake.ReceiveAsync(carrier, cancellationToken) switch
+        var admission = await CarrierHandshake.ReceiveAsync(carrier, cancellationToken) switch
         {
             Join join => connectors.Admit(carrier, join, remote),
             AccessHostname access => applications.Admit(carrier, access, remote),
             var other => throw new ProtocolException($"{other.GetType().Name} as the first message of a carrier"),
         };
-        await CarrierHandshake.SendAsync(carrier, refusal is null ? new Joined() : refusal, cancellationToken);
-        if (refusal is not null)
+        if (admission.Refusal is { } refusal)
         {
+            await CarrierHandshake.SendAsync(carrier, refusal, cancellationToken);
             await carrier.CompleteWritesAsync(cancellationToken);
+            return null;
         }
 
-        return carry;
+        try
+        {
+            await CarrierHandshake.SendAsync(carrier, new Joined(), cancellationToken);
+            return admission.Carry;
+        }
+        catch
+        {
+            admission.GiveUp?.Invoke();
+            throw;
+        }
     }
 }
 
 /// <summary>The answer to the first message of a carrier: one of the two.</summary>
 /// <param name="Carry">Carries until the end, and takes the carrier over.</param>
 /// <param name="Refusal">Why not.</param>
-internal readonly record struct Admission(Func<Task>? Carry, JoinRefused? Refusal)
+/// <param name="GiveUp">Called instead of <paramref name="Carry"/> when the answer did not get through.</param>
+internal readonly record struct Admission(Func<Task>? Carry, JoinRefused? Refusal, Action? GiveUp = null)
 {
     /// <summary>One answer for every token that is not accepted, as in HTTP.</summary>
     public static Admission Denied(bool isWithinLimit) => new(null, isWithinLimit
