@@ -11,7 +11,7 @@ public sealed class PoolEventLog(ILogger logger) : IPoolEvents
     public void ClientEnded(string pool, string user, int id, long requests, TimeSpan duration, string reason) =>
         logger.ClientEnded(pool, user, id, requests, (long)duration.TotalMilliseconds, reason);
 
-    public void ClientRefused(string remote, string reason) => logger.ClientRefused(remote, reason);
+    public void ClientRefused(string remote, string reason, bool isDenied) => logger.ClientRefused(remote, reason);
 
     public void ServerOpened(string pool, int processId) => logger.ServerOpened(pool, processId);
 

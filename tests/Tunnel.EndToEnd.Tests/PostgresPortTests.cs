@@ -90,6 +90,9 @@ public sealed class PostgresPortTests(PostgresPortFixture fixture) : IClassFixtu
         }
 
         Assert.Contains("password authentication failed", Assert.Single(refusals.Distinct()), StringComparison.Ordinal);
+        using var http = new HttpClient();
+        var metrics = await http.GetStringAsync(new Uri(_cluster.Management, "/metrics"), Cancelled);
+        Assert.Matches("(?m)^tunnel_ingress_access_denied\\S* ([5-9]|\\d{2,})", metrics);
     }
 
     [Fact]

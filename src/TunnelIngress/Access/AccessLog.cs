@@ -5,4 +5,10 @@ internal static partial class AccessLog
 {
     [LoggerMessage(1200, LogLevel.Warning, "A service token was refused: client id {ClientId}, from {From}, host {Host}, path {Path}, request {Request}: {Reason}", EventName = "AccessDenied")]
     public static partial void AccessDenied(this ILogger logger, string clientId, string from, string host, string path, string request, string reason);
+
+    [LoggerMessage(1201, LogLevel.Warning, "{Count} more refused service tokens were not logged", EventName = "AccessDenialsNotLogged")]
+    public static partial void AccessDenialsNotLogged(this ILogger logger, long count);
+
+    [LoggerMessage(1202, LogLevel.Warning, "{Count} more PostgreSQL clients that were not let in were not logged", EventName = "ClientRefusalsNotLogged")]
+    public static partial void ClientRefusalsNotLogged(this ILogger logger, long count);
 }

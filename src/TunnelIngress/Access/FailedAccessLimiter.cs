@@ -1,26 +1,23 @@
-using System.Buffers.Binary;
 using System.Net;
-using System.Net.Sockets;
+using Shared.Streams.Sockets;
 
 namespace TunnelIngress.Access;
 
 /// <summary>
-/// Bounds what refused tokens may cost: per address (IPv6: per /64, the least a subscriber has) only so many are answered 403, and in
-/// all only so many are logged. A good token is never counted and never limited. Safe for concurrent use.
+/// Bounds what refused tokens may cost: per address (<see cref="RemoteNetwork"/>) only so many are answered 403. A good token is never
+/// counted and never limited. Safe for concurrent use.
 /// </summary>
 internal sealed class FailedAccessLimiter
 {
     public const int Burst = 30;
     public const int PerSecond = 5;
-    public const int LogLinesPerSecond = 10;
     public const int MaxAddresses = 16_384;
 
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(1);
 
     private readonly TimeProvider _time;
     private readonly Lock _lock = new();
-    private readonly Dictionary<(AddressFamily Family, ulong Network), Bucket> _addresses = [];
-    private readonly Bucket _log;
+    private readonly Dictionary<RemoteNetwork, Bucket> _addresses = [];
 
     // All addresses that find the table full share this one.
     private readonly Bucket _others;
@@ -30,7 +27,6 @@ internal sealed class FailedAccessLimiter
     {
         _time = time;
         _sweptAt = time.GetTimestamp();
-        _log = new Bucket(LogLinesPerSecond, LogLinesPerSecond, _sweptAt);
         _others = new Bucket(Burst, PerSecond, _sweptAt);
     }
 
@@ -52,33 +48,11 @@ internal sealed class FailedAccessLimiter
         lock (_lock)
         {
             var now = _time.GetTimestamp();
-            return BucketOf(NetworkOf(address), now).TryTake(_time, now);
+            return BucketOf(RemoteNetwork.Of(address), now).TryTake(_time, now);
         }
     }
 
-    /// <summary>True when there is room for another log line.</summary>
-    public bool MayLog()
-    {
-        lock (_lock)
-        {
-            return _log.TryTake(_time, _time.GetTimestamp());
-        }
-    }
-
-    private static (AddressFamily Family, ulong Network) NetworkOf(IPAddress address)
-    {
-        if (address.IsIPv4MappedToIPv6)
-        {
-            address = address.MapToIPv4();
-        }
-
-        Span<byte> bytes = stackalloc byte[16];
-        bytes.Clear();
-        address.TryWriteBytes(bytes, out _);
-        return (address.AddressFamily, BinaryPrimitives.ReadUInt64BigEndian(bytes));
-    }
-
-    private Bucket BucketOf((AddressFamily Family, ulong Network) key, long now)
+    private Bucket BucketOf(RemoteNetwork key, long now)
     {
         if (_addresses.TryGetValue(key, out var known))
         {

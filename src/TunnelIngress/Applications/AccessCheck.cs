@@ -1,4 +1,5 @@
 using System.Net;
+using Shared.Hosting.Logging;
 using Shared.Streams.Access;
 using Shared.Streams.Protocol;
 using TunnelIngress.Access;
@@ -14,6 +15,11 @@ namespace TunnelIngress.Applications;
 internal sealed class AccessCheck(
     StateWatcher state, FailedAccessLimiter limiter, IngressMetrics metrics, TimeProvider time, ILogger<AccessCheck> logger)
 {
+    /// <summary>Of what strangers bring about, of each kind.</summary>
+    public const int LogLinesPerSecond = 10;
+
+    private readonly LineLimit _lines = new(LogLinesPerSecond, TimeSpan.FromSeconds(1), time, logger.AccessDenialsNotLogged);
+
     /// <summary>The token of a request, or null after the refusal was answered.</summary>
     public async Task<Token?> AuthenticateAsync(HttpContext context)
     {
@@ -43,14 +49,21 @@ internal sealed class AccessCheck(
     /// <returns>False when its address has had too many.</returns>
     public bool CountRefusal(IPAddress? address, string from, string clientId, string host, string? path, string reason, string requestId = "none")
     {
-        metrics.AccessDenied();
-        var isWithinLimit = limiter.TryCount(address ?? IPAddress.None);
-        if (limiter.MayLog())
+        var isWithinLimit = CountRefusal(address);
+        if (_lines.MayWrite())
         {
             logger.AccessDenied(LoggableId(clientId), from, ProtocolCodec.OneLine(host), ProtocolCodec.OneLine(path), requestId, reason);
         }
 
         return isWithinLimit;
+    }
+
+    /// <summary>Counts a refusal that somebody else logs.</summary>
+    /// <returns>False when its address has had too many.</returns>
+    public bool CountRefusal(IPAddress? address)
+    {
+        metrics.AccessDenied();
+        return limiter.TryCount(address ?? IPAddress.None);
     }
 
     /// <summary>Where a request comes from, for the log.</summary>

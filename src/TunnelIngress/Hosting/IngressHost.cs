@@ -101,7 +101,7 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         }
 
         var port = new PostgresPort(
-            settings, state, services.GetRequiredService<StreamService>(), new OriginSecrets(keys), certificates, services.GetRequiredService<FailedAccessLimiter>(), time,
+            settings, state, services.GetRequiredService<StreamService>(), new OriginSecrets(keys), certificates, services.GetRequiredService<AccessCheck>(), time,
             loggers.CreateLogger<PostgresPort>());
         port.Listen(settings.Postgres);
         return port;

@@ -32,7 +32,7 @@ internal sealed class IngressMetrics : IDisposable
         _refused = _meter.CreateCounter<long>("streams_refused", description: "Streams refused, by hop and code");
         _ended = _meter.CreateCounter<long>("streams_ended", description: "Streams ended, by how");
         _bytes = _meter.CreateCounter<long>("stream_bytes", description: "Bytes of ended streams, by direction");
-        _denied = _meter.CreateCounter<long>("access_denied", description: "Upgrades with a service token that was not accepted");
+        _denied = _meter.CreateCounter<long>("access_denied", description: "Service tokens that were not accepted");
         _opening = _meter.CreateHistogram(
             "stream_open_seconds",
             unit: null,

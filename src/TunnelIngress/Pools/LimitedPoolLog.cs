@@ -1,21 +1,34 @@
+using System.Net;
+using Shared.Hosting.Logging;
 using Shared.Pooling.Postgres.Sessions;
 using TunnelIngress.Access;
+using TunnelIngress.Applications;
 
 namespace TunnelIngress.Pools;
 
-/// <summary>The log of pools that strangers can reach: what they bring about is written only so often. Safe for concurrent use.</summary>
-internal sealed class LimitedPoolLog(IPoolEvents log, FailedAccessLimiter limiter) : IPoolEvents
+/// <summary>
+/// The log of pools that strangers can reach: what they bring about is written only so often, and tokens that are refused count as they do elsewhere.
+/// Safe for concurrent use.
+/// </summary>
+internal sealed class LimitedPoolLog(IPoolEvents log, AccessCheck access, TimeProvider time, ILogger logger) : IPoolEvents
 {
+    private readonly LineLimit _lines = new(AccessCheck.LogLinesPerSecond, TimeSpan.FromSeconds(1), time, logger.ClientRefusalsNotLogged);
+
     public void ClientConnected(string pool, string user, string remote, int id) => log.ClientConnected(pool, user, remote, id);
 
     public void ClientEnded(string pool, string user, int id, long requests, TimeSpan duration, string reason) =>
         log.ClientEnded(pool, user, id, requests, duration, reason);
 
-    public void ClientRefused(string remote, string reason)
+    public void ClientRefused(string remote, string reason, bool isDenied)
     {
-        if (limiter.MayLog())
+        if (isDenied)
         {
-            log.ClientRefused(remote, reason);
+            access.CountRefusal(IPEndPoint.TryParse(remote, out var from) ? from.Address : null);
+        }
+
+        if (_lines.MayWrite())
+        {
+            log.ClientRefused(remote, reason, isDenied);
         }
     }
 

@@ -3,7 +3,7 @@ using Shared.Pooling.Hosting;
 using Shared.Pooling.Postgres;
 using Shared.Pooling.Postgres.Clients;
 using Shared.Streams.Sockets;
-using TunnelIngress.Access;
+using TunnelIngress.Applications;
 using TunnelIngress.Certificates;
 using TunnelIngress.Configuration;
 using TunnelIngress.State;
@@ -36,7 +36,7 @@ internal sealed class PostgresPort : IAsyncDisposable
 
     public PostgresPort(
         IngressSettings settings, StateWatcher state, StreamService streams, OriginSecrets secrets, ICertificateSource certificates,
-        FailedAccessLimiter limiter, TimeProvider time, ILogger<PostgresPort> logger)
+        AccessCheck access, TimeProvider time, ILogger<PostgresPort> logger)
     {
         (_state, _streams, _secrets, _time, _logger) = (state, streams, secrets, time, logger);
         _directory = new TokenDirectory(state, time);
@@ -47,7 +47,7 @@ internal sealed class PostgresPort : IAsyncDisposable
             RequireTls = true,
             LoginTimeout = settings.PostgresLoginTimeout,
         };
-        _pooler = new PostgresPooler(Configuration(), new LimitedPoolLog(new PoolEventLog(logger), limiter), time);
+        _pooler = new PostgresPooler(Configuration(), new LimitedPoolLog(new PoolEventLog(logger), access, time, logger), time);
         _metrics = new PoolMetrics(_pooler);
         _listeners = new ListenerSet<ListenAddress>(
             static address => address,

@@ -35,7 +35,7 @@ internal sealed class PoolEvents : IPoolEvents
 
     public void ClientEnded(string pool, string user, int id, long requests, TimeSpan duration, string reason) => Ended.Enqueue(reason);
 
-    public void ClientRefused(string remote, string reason) => Refused.Enqueue(reason);
+    public void ClientRefused(string remote, string reason, bool isDenied) => Refused.Enqueue(reason);
 
     public void ServerOpened(string pool, int processId) => Interlocked.Increment(ref _opened);
 

@@ -10,7 +10,10 @@ public interface IPoolEvents
     void ClientEnded(string pool, string user, int id, long requests, TimeSpan duration, string reason);
 
     /// <summary>A client was not let in.</summary>
-    void ClientRefused(string remote, string reason);
+    /// <param name="remote">Where it connects from.</param>
+    /// <param name="reason">Why.</param>
+    /// <param name="isDenied">True when what it logged in with was not good, false when something else was in the way.</param>
+    void ClientRefused(string remote, string reason, bool isDenied);
 
     /// <summary>A connection to the origin was opened.</summary>
     void ServerOpened(string pool, int processId);

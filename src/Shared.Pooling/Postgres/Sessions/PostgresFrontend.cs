@@ -46,18 +46,18 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
         }
         catch (HandshakeRefusedException exception)
         {
-            events.ClientRefused(source.Remote, exception.Message);
+            events.ClientRefused(source.Remote, exception.Message, exception.Error.Code == SqlState.InvalidPassword);
             await RefuseAsync(reader, exception.Error);
         }
         catch (ServerUnavailableException exception)
         {
-            events.ClientRefused(source.Remote, exception.Message);
+            events.ClientRefused(source.Remote, exception.Message, isDenied: false);
             await RefuseAsync(reader, exception.Error with { Severity = "FATAL" });
         }
         catch (Exception exception) when (exception is IOException or OperationCanceledException)
         {
             // Whoever does not speak the protocol, or is too slow, learns nothing.
-            events.ClientRefused(source.Remote, exception is OperationCanceledException ? "the login took too long" : exception.Message);
+            events.ClientRefused(source.Remote, exception is OperationCanceledException ? "the login took too long" : exception.Message, isDenied: false);
             await AbortAsync(reader);
         }
     }

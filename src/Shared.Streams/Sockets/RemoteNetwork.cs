@@ -1,0 +1,31 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+
+namespace Shared.Streams.Sockets;
+
+/// <summary>Whom an address stands for: itself, or in IPv6 its /64, the least a subscriber has. Compared by value.</summary>
+public readonly record struct RemoteNetwork
+{
+    private readonly AddressFamily _family;
+    private readonly ulong _prefix;
+
+    private RemoteNetwork(AddressFamily family, ulong prefix)
+    {
+        (_family, _prefix) = (family, prefix);
+    }
+
+    /// <summary>The network of an address; an IPv4 address in IPv6 form is the same address.</summary>
+    public static RemoteNetwork Of(IPAddress address)
+    {
+        if (address.IsIPv4MappedToIPv6)
+        {
+            address = address.MapToIPv4();
+        }
+
+        Span<byte> bytes = stackalloc byte[16];
+        bytes.Clear();
+        address.TryWriteBytes(bytes, out _);
+        return new RemoteNetwork(address.AddressFamily, BinaryPrimitives.ReadUInt64BigEndian(bytes));
+    }
+}
