@@ -27,6 +27,12 @@ internal static partial class IngressLog
     [LoggerMessage(1505, LogLevel.Warning, "Public addresses speak plain HTTP: only a proxy on this host that terminates TLS may reach them", EventName = "PlaintextListening")]
     public static partial void PlaintextListening(this ILogger logger);
 
+    [LoggerMessage(1508, LogLevel.Warning, "A connection from {From} was closed: {Reason}", EventName = "ConnectionRefused")]
+    public static partial void ConnectionRefused(this ILogger logger, string from, string reason);
+
+    [LoggerMessage(1509, LogLevel.Warning, "{Count} more connections were closed because too many were open", EventName = "ConnectionsRefused")]
+    public static partial void ConnectionsRefused(this ILogger logger, long count);
+
     [LoggerMessage(1510, LogLevel.Information, "Connector {Connector} online: tunnel {Tunnel}, services {Services}, from {From}, session {Session}", EventName = "ConnectorOnline")]
     public static partial void ConnectorOnline(this ILogger logger, string connector, string tunnel, string services, string from, string session);
 

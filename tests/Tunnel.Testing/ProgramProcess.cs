@@ -41,9 +41,17 @@ public sealed class ProgramProcess : IAsyncDisposable
     /// <param name="program">One of <c>tunnel-ingress</c>, <c>tunnel-connector</c>, <c>tunnel-pooler</c>, or a path.</param>
     /// <param name="arguments">Its arguments.</param>
     /// <param name="environment">Variables on top of ours.</param>
-    public static ProgramProcess Start(string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null)
+    /// <param name="descriptors">How many file descriptors it may have; as many as we without it.</param>
+    public static ProgramProcess Start(
+        string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null, int? descriptors = null)
     {
         var process = new Process { StartInfo = CommandLine.StartInfo(program, arguments, environment) };
+        if (descriptors is { } limit)
+        {
+            process.StartInfo = CommandLine.StartInfo(
+                "sh", ["-c", $"ulimit -n {limit}; exec \"$0\" \"$@\"", process.StartInfo.FileName, .. process.StartInfo.ArgumentList], environment);
+        }
+
         var started = new ProgramProcess(process);
         process.OutputDataReceived += (_, line) => started.OnLine(line.Data);
         process.ErrorDataReceived += (_, line) => started.OnLine(line.Data);

@@ -51,6 +51,9 @@ public sealed class TunnelCluster : IAsyncDisposable
     /// <summary>All connectors that were started, also those that have ended.</summary>
     public IReadOnlyList<ProgramProcess> Connectors => _connectors;
 
+    /// <summary>How many file descriptors an ingress may have that is started from now on; as many as we without it.</summary>
+    public int? IngressDescriptors { get; set; }
+
     private string State => Path.Combine(Directory, "state");
 
     /// <summary>Makes the state: the tunnel, a service per target, both tokens; and starts the ingress.</summary>
@@ -95,7 +98,7 @@ public sealed class TunnelCluster : IAsyncDisposable
         Ingress = Track(ProgramProcess.Start("tunnel-ingress",
         [
             "run", "--state", State, "--dev-certificate", "--listen", listen, "--management", "127.0.0.1:0", "--log-format", "json", .. arguments,
-        ]));
+        ], descriptors: IngressDescriptors));
         Port = new Uri((await Ingress.WaitForAsync("IngressListening"))["Address"]).Port;
         Management = new Uri((await Ingress.WaitForAsync("ManagementListening"))["Address"]);
     }

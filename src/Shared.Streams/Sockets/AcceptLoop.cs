@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net;
 using Shared.Streams.Flushing;
 
 namespace Shared.Streams.Sockets;
@@ -11,13 +12,16 @@ public static class AcceptLoop
 
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LastPause = TimeSpan.FromSeconds(1);
+    private static readonly StreamAbort NoPlace = new(AbortCode.Dropped, "too many connections");
 
     /// <summary>
     /// Accepts until cancelled, or the listener is closed, closes it and then waits until everything that was accepted has been served.
     /// </summary>
     /// <param name="listener">Where.</param>
+    /// <param name="budget">Who finds no place in it is closed at once.</param>
     /// <param name="serve">
-    /// Serves one connection to its end and handles its own expected failures. Begins on a thread that other sockets wait for, so it must not block.
+    /// Serves one connection to its end, when its place is free again, and handles its own expected failures. Begins on a thread that other
+    /// sockets wait for, so it must not block.
     /// </param>
     /// <param name="onFailure">
     /// Told when accepting fails, which is tried again after a pause of 50 ms to 1 s (out of file descriptors is no reason to spin or
@@ -26,7 +30,7 @@ public static class AcceptLoop
     /// <param name="time">The clock of the pause.</param>
     /// <param name="cancellationToken">Ends the accepting; also handed to <paramref name="serve"/>.</param>
     public static async Task RunAsync(
-        StreamListener listener, Func<AcceptedStream, CancellationToken, Task> serve, Action<Exception> onFailure, TimeProvider time,
+        StreamListener listener, AcceptBudget budget, Func<AcceptedConnection, CancellationToken, Task> serve, Action<Exception> onFailure, TimeProvider time,
         CancellationToken cancellationToken)
     {
         var running = new ConcurrentDictionary<Task, byte>();
@@ -47,7 +51,15 @@ public static class AcceptLoop
                         inARow = 0;
                     }
 
-                    Track(running, ServeAsync(accepted, serve, onFailure, cancellationToken));
+                    if (budget.TryTake(accepted.RemoteEndPoint?.Address, () => accepted.Stream.Abort(NoPlace)) is { } place)
+                    {
+                        Track(running, ServeAsync(new(accepted.Stream, accepted.Remote, accepted.RemoteEndPoint, place), serve, onFailure, cancellationToken));
+                    }
+                    else
+                    {
+                        accepted.Stream.Abort(NoPlace);
+                    }
+
                     if (inARow > 0)
                     {
                         FlushScope.FlushHeldBack();
@@ -98,8 +110,9 @@ public static class AcceptLoop
     }
 
     private static async Task ServeAsync(
-        AcceptedStream accepted, Func<AcceptedStream, CancellationToken, Task> serve, Action<Exception> onFailure, CancellationToken cancellationToken)
+        AcceptedConnection accepted, Func<AcceptedConnection, CancellationToken, Task> serve, Action<Exception> onFailure, CancellationToken cancellationToken)
     {
+        using var place = accepted.Place;
         try
         {
             await serve(accepted, cancellationToken);
@@ -112,3 +125,10 @@ public static class AcceptLoop
         }
     }
 }
+
+/// <summary>A connection that was accepted and found a place.</summary>
+/// <param name="Stream">Its bytes.</param>
+/// <param name="Remote">Where it comes from, for the log.</param>
+/// <param name="RemoteEndPoint">The same; null for a Unix socket.</param>
+/// <param name="Place">Its place, which the loop gives back.</param>
+public sealed record AcceptedConnection(SocketStream Stream, string Remote, IPEndPoint? RemoteEndPoint, AcceptPlace Place);

@@ -6,6 +6,7 @@ namespace Shared.Streams.Sockets;
 /// </summary>
 /// <typeparam name="TBinding">What is served where; compared by value.</typeparam>
 /// <param name="addressOf">Where a binding listens.</param>
+/// <param name="budget">For the connections of all listeners; who finds no place in it is closed at once.</param>
 /// <param name="serve">
 /// Serves one connection to its end; the token is cancelled when its listener closes. Begins on a thread that other sockets wait for, so it must not
 /// block.
@@ -14,7 +15,8 @@ namespace Shared.Streams.Sockets;
 /// <param name="time">The clock of pauses.</param>
 public sealed class ListenerSet<TBinding>(
     Func<TBinding, ListenAddress> addressOf,
-    Func<TBinding, AcceptedStream, CancellationToken, Task> serve,
+    AcceptBudget budget,
+    Func<TBinding, AcceptedConnection, CancellationToken, Task> serve,
     Action<TBinding, Exception> onFailure,
     TimeProvider time)
     where TBinding : notnull
@@ -41,6 +43,7 @@ public sealed class ListenerSet<TBinding>(
                 var stop = new CancellationTokenSource();
                 var loop = AcceptLoop.RunAsync(
                     listener,
+                    budget,
                     (accepted, stopped) => serve(binding, accepted, stopped),
                     exception => onFailure(binding, exception),
                     time,

@@ -24,11 +24,14 @@ public sealed class StreamListener : IAsyncDisposable
     /// <param name="address">Where.</param>
     /// <param name="mode">Who may connect to a Unix socket.</param>
     /// <exception cref="IOException">It cannot be bound; the message says why and what to do.</exception>
-    public static StreamListener Bind(ListenAddress address, UnixFileMode mode = ListenSocket.DefaultMode)
-    {
-        var socket = ListenSocket.Bind(address, SocketTuning.Apply, mode);
-        return new StreamListener(socket, socket.LocalEndPoint is IPEndPoint bound ? ListenAddress.Of(bound) : address);
-    }
+    public static StreamListener Bind(ListenAddress address, UnixFileMode mode = ListenSocket.DefaultMode) =>
+        Over(ListenSocket.Bind(address, SocketTuning.Apply, mode), address);
+
+    /// <summary>Takes over a socket that listens already.</summary>
+    /// <param name="socket">The socket.</param>
+    /// <param name="address">What it was bound to; the system may have chosen the port.</param>
+    public static StreamListener Over(Socket socket, ListenAddress address) =>
+        new(socket, socket.LocalEndPoint is IPEndPoint bound ? ListenAddress.Of(bound) : address);
 
     /// <summary>
     /// Waits for the next connection. Whoever waited goes on on the thread of a loop that other sockets wait for, so he must not block.
@@ -51,8 +54,8 @@ public sealed class StreamListener : IAsyncDisposable
 
         try
         {
-            var remote = socket.RemoteEndPoint is IPEndPoint endPoint ? endPoint.ToString() : LocalAddress.ToString();
-            return new AcceptedStream(SocketStream.Accepted(socket), remote);
+            var remote = socket.RemoteEndPoint as IPEndPoint;
+            return new AcceptedStream(SocketStream.Accepted(socket), remote?.ToString() ?? LocalAddress.ToString(), remote);
         }
         catch
         {
@@ -74,4 +77,5 @@ public sealed class StreamListener : IAsyncDisposable
 /// <summary>A connection that was accepted.</summary>
 /// <param name="Stream">Its bytes.</param>
 /// <param name="Remote">Where it comes from, for the log.</param>
-public sealed record AcceptedStream(SocketStream Stream, string Remote);
+/// <param name="RemoteEndPoint">The same; null for a Unix socket.</param>
+public sealed record AcceptedStream(SocketStream Stream, string Remote, IPEndPoint? RemoteEndPoint);

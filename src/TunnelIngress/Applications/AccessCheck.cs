@@ -2,6 +2,7 @@ using System.Net;
 using Shared.Hosting.Logging;
 using Shared.Streams.Access;
 using Shared.Streams.Protocol;
+using Shared.Streams.Sockets;
 using TunnelIngress.Access;
 using TunnelIngress.Metrics;
 using TunnelIngress.State;
@@ -27,6 +28,7 @@ internal sealed class AccessCheck(
         var clientSecret = context.Request.Headers[AccessHeaders.ClientSecret].ToString();
         if (Find(clientId, clientSecret, out var denial) is { } token)
         {
+            context.Features.Get<AcceptPlace>()?.Recognize();
             return token;
         }
 

@@ -21,11 +21,12 @@ internal sealed class LocalListeners
     private readonly ILogger<LocalListeners> _logger;
     private readonly ListenerSet<LocalBinding> _listeners;
 
-    public LocalListeners(StateWatcher state, StreamService streams, TimeProvider time, ILogger<LocalListeners> logger)
+    public LocalListeners(StateWatcher state, StreamService streams, AcceptBudget budget, TimeProvider time, ILogger<LocalListeners> logger)
     {
         (_state, _streams, _time, _logger) = (state, streams, time, logger);
         _listeners = new ListenerSet<LocalBinding>(
             static binding => binding.Address,
+            budget,
             ServeAsync,
             (binding, exception) => _logger.AcceptFailed(exception, binding.Address.ToString()),
             time);
@@ -54,8 +55,10 @@ internal sealed class LocalListeners
     /// <summary>Waits until all accepted connections have been served.</summary>
     public Task StopAsync() => _listeners.StopAsync();
 
-    private async Task ServeAsync(LocalBinding binding, AcceptedStream accepted, CancellationToken cancellationToken)
+    private async Task ServeAsync(LocalBinding binding, AcceptedConnection accepted, CancellationToken cancellationToken)
     {
+        // Whoever can connect here may.
+        accepted.Place.Recognize();
         OpenedStream opened;
         var early = new EarlyData(accepted.Stream);
         try

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Security;
 using System.Security.Authentication;
 using Shared.Streams;
@@ -20,13 +19,13 @@ internal sealed class CarrierDoor(
     private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(10);
 
     /// <summary>Serves one connection to its end; takes it over.</summary>
-    public async Task ServeAsync(SocketStream stream, IPEndPoint? remote)
+    public async Task ServeAsync(AcceptedConnection accepted)
     {
         using var limit = new CancellationTokenSource(HandshakeTimeout, time);
         TlsStream carrier;
         try
         {
-            carrier = await TlsStream.AcceptAsync(stream, Tls, limit.Token);
+            carrier = await TlsStream.AcceptAsync(accepted.Stream, Tls, limit.Token);
         }
         catch (Exception exception) when (exception is AuthenticationException or IOException or OperationCanceledException)
         {
@@ -37,7 +36,7 @@ internal sealed class CarrierDoor(
         Func<Task>? carry;
         try
         {
-            carry = await AdmitAsync(carrier, remote, limit.Token);
+            carry = await AdmitAsync(carrier, accepted, limit.Token);
         }
         catch (Exception exception) when (exception is IOException or OperationCanceledException)
         {
@@ -58,12 +57,12 @@ internal sealed class CarrierDoor(
 
     /// <summary>Answers the first message.</summary>
     /// <returns>What to do with the carrier, or null after the refusal was said.</returns>
-    private async ValueTask<Func<Task>?> AdmitAsync(DuplexStream carrier, IPEndPoint? remote, CancellationToken cancellationToken)
+    private async ValueTask<Func<Task>?> AdmitAsync(DuplexStream carrier, AcceptedConnection accepted, CancellationToken cancellationToken)
     {
         var admission = await CarrierHandshake.ReceiveAsync(carrier, cancellationToken) switch
         {
-            Join join => connectors.Admit(carrier, join, remote),
-            AccessHostname access => applications.Admit(carrier, access, remote),
+            Join join => connectors.Admit(carrier, join, accepted.RemoteEndPoint),
+            AccessHostname access => applications.Admit(carrier, access, accepted.RemoteEndPoint),
             var other => throw new ProtocolException($"{other.GetType().Name} as the first message of a carrier"),
         };
         if (admission.Refusal is { } refusal)
@@ -73,6 +72,7 @@ internal sealed class CarrierDoor(
             return null;
         }
 
+        accepted.Place.Recognize();
         try
         {
             await CarrierHandshake.SendAsync(carrier, new Joined(), cancellationToken);

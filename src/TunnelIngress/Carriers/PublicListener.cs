@@ -18,25 +18,29 @@ internal sealed class PublicListener : IConnectionListener
     /// <summary>A ClientHello that is larger is nobody's of ours.</summary>
     private const int MaxHello = 8 * 1024;
 
+    /// <summary>For the web server to take.</summary>
+    private const int MaxWaiting = 512;
+
     private static readonly TimeSpan FirstBytesTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(1);
-    private static readonly TimeSpan AcceptPause = TimeSpan.FromMilliseconds(100);
 
-    private readonly Socket _socket;
+    private readonly StreamListener _listener;
     private readonly SocketConnectionContextFactory _connections;
-    private readonly CarrierDoor _door;
+    private readonly CarrierDoor? _door;
     private readonly TimeProvider _time;
-    private readonly ILogger<PublicListener> _logger;
     private readonly byte[] _protocol = System.Text.Encoding.ASCII.GetBytes(TunnelProtocol.CarrierApplicationProtocol);
-    private readonly Channel<ConnectionContext> _accepted = Channel.CreateUnbounded<ConnectionContext>();
+    private readonly Channel<ConnectionContext> _accepted = Channel.CreateBounded<ConnectionContext>(MaxWaiting);
     private readonly CancellationTokenSource _unbound = new();
-    private readonly Task _accepting;
 
-    public PublicListener(Socket socket, SocketConnectionContextFactory connections, CarrierDoor door, TimeProvider time, ILogger<PublicListener> logger)
+    public PublicListener(
+        StreamListener listener, EndPoint endPoint, SocketConnectionContextFactory connections, CarrierDoor? door, AcceptBudget budget, TimeProvider time,
+        ILogger<PublicListener> logger)
     {
-        (_socket, _connections, _door, _time, _logger) = (socket, connections, door, time, logger);
-        EndPoint = socket.LocalEndPoint!;
-        _accepting = RunAsync();
+        (_listener, _connections, _door, _time) = (listener, connections, door, time);
+        EndPoint = endPoint;
+
+        // Nobody waits for its end: the web server ends its connections after this has been unbound, and carriers end by themselves.
+        _ = AcceptLoop.RunAsync(listener, budget, SortAsync, exception => logger.AcceptFailed(exception, endPoint.ToString()!), time, _unbound.Token);
     }
 
     /// <inheritdoc/>
@@ -59,14 +63,8 @@ internal sealed class PublicListener : IConnectionListener
     /// <inheritdoc/>
     public async ValueTask UnbindAsync(CancellationToken cancellationToken = default)
     {
-        if (_accepting.IsCompleted)
-        {
-            return;
-        }
-
         await _unbound.CancelAsync();
-        _socket.Dispose();
-        await _accepting;
+        await _listener.DisposeAsync();
         _accepted.Writer.TryComplete();
     }
 
@@ -78,59 +76,49 @@ internal sealed class PublicListener : IConnectionListener
         _connections.Dispose();
     }
 
-    private async Task RunAsync()
+    private async Task SortAsync(AcceptedConnection accepted, CancellationToken unbound)
     {
-        while (!_unbound.IsCancellationRequested)
-        {
-            try
-            {
-                _ = SortAsync(await _socket.AcceptAsync(_unbound.Token));
-            }
-            catch (SocketException exception)
-            {
-                _logger.AcceptFailed(exception, EndPoint.ToString()!);
-                await Task.Delay(AcceptPause, _time, CancellationToken.None);
-            }
-            catch (Exception exception) when (exception is OperationCanceledException or ObjectDisposedException)
-            {
-                return;
-            }
-        }
-    }
-
-    private async Task SortAsync(Socket socket)
-    {
-        var stream = SocketStream.Over(socket);
         try
         {
-            var remote = socket.RemoteEndPoint as IPEndPoint;
             using var deadline = new CancellationTokenSource(FirstBytesTimeout, _time);
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, _unbound.Token);
-            if (await ReadHelloAsync(stream, limit.Token) == Hello.OffersProtocol)
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, unbound);
+            if (_door is not null && await ReadHelloAsync(accepted.Stream, limit.Token) == Hello.OffersProtocol)
             {
-                SocketTuning.Apply(socket);
-                await _door.ServeAsync(stream, remote);
-            }
-            else
-            {
-                // As the web server's own listener does: its small answers do not wait for acknowledgements.
-                socket.NoDelay = true;
-                if (!_accepted.Writer.TryWrite(_connections.Create(stream.Detach())))
-                {
-                    socket.Dispose();
-                }
+                await _door.ServeAsync(accepted);
+                return;
             }
         }
         catch (Exception exception) when (exception is SocketException or IOException or OperationCanceledException)
         {
             // It was closed before it said anything, or says nothing: nobody waits for an answer.
-            stream.Close();
+            accepted.Stream.Close();
+            return;
         }
-        catch (Exception exception)
+
+        await PassOnAsync(accepted.Stream.Detach(), accepted.Place, unbound);
+    }
+
+    /// <summary>Gives a connection to the web server, and waits until that has done with it.</summary>
+    private async Task PassOnAsync(Socket socket, AcceptPlace place, CancellationToken unbound)
+    {
+        var connection = _connections.Create(socket);
+        connection.Features.Set(place);
+        try
         {
-            stream.Close();
-            _logger.AcceptFailed(exception, EndPoint.ToString()!);
+            if (place.TryHandOver(connection.Abort))
+            {
+                await _accepted.Writer.WriteAsync(connection, unbound);
+                await place.Left;
+                return;
+            }
         }
+        catch (Exception exception) when (exception is OperationCanceledException or ChannelClosedException)
+        {
+            // The web server takes no more.
+        }
+
+        connection.Abort();
+        await connection.DisposeAsync();
     }
 
     private async ValueTask<Hello> ReadHelloAsync(SocketStream stream, CancellationToken cancellationToken)

@@ -90,6 +90,12 @@ internal sealed class LocalListenerOptions
 /// <summary>Bounds on what clients may take.</summary>
 internal sealed class LimitOptions
 {
+    /// <summary>The most connections at once, at all addresses but that of management; 0 for as many as there are file descriptors for.</summary>
+    public int MaxConnections { get; set; }
+
+    /// <summary>The most of them from one address that have shown no token, IPv6 by /64; 0 for an eighth of them. Not for this host's own.</summary>
+    public int MaxConnectionsPerAddress { get; set; }
+
     /// <summary>The most streams at once.</summary>
     public int MaxStreams { get; set; } = 20_000;
 

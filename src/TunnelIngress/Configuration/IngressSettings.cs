@@ -65,7 +65,7 @@ internal sealed record IngressSettings
             Certificate = options.Certificate,
             DevCertificate = options.DevCertificate,
             Plaintext = options.Plaintext,
-            Limits = options.Limits,
+            Limits = LimitsFrom(options.Limits),
             OpenTimeout = SettingChecks.Seconds("Limits:OpenTimeoutSeconds", options.Limits.OpenTimeoutSeconds, 1, 60),
             HalfCloseTimeout = SettingChecks.Seconds("HalfCloseTimeoutSeconds", options.HalfCloseTimeoutSeconds, 1, 86_400),
             Grace = SettingChecks.Seconds("GraceSeconds", options.GraceSeconds, 0, 86_400),
@@ -88,6 +88,13 @@ internal sealed record IngressSettings
     private static ListenAddress[] PostgresFrom(IngressOptions options) => options.Postgres.Listen.Count == 0 || !options.Plaintext
         ? [.. options.Postgres.Listen.Select(static (text, index) => SettingChecks.Address($"Postgres:Listen:{index}", text))]
         : throw new ConfigurationException("Postgres:Listen", "PostgreSQL drivers are served over TLS only; give the ingress a certificate instead of Plaintext.");
+
+    private static LimitOptions LimitsFrom(LimitOptions limits)
+    {
+        SettingChecks.Within("Limits:MaxConnections", limits.MaxConnections, 0, 10_000_000);
+        SettingChecks.Within("Limits:MaxConnectionsPerAddress", limits.MaxConnectionsPerAddress, 0, 10_000_000);
+        return limits;
+    }
 
     private static LocalBinding Binding(string key, LocalListenerOptions local)
     {

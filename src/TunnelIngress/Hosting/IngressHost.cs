@@ -6,6 +6,7 @@ using Shared.Pooling.Hosting;
 using Shared.Streams;
 using Shared.Streams.Protocol;
 using Shared.Streams.Relaying;
+using Shared.Streams.Sockets;
 using TunnelIngress.Access;
 using TunnelIngress.Applications;
 using TunnelIngress.Carriers;
@@ -69,6 +70,7 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         .AddSingleton(settings.Limits)
         .AddSingleton(time)
         .AddSingleton(state)
+        .AddSingleton(services => ConnectionLimits.Budget(settings.Limits, services.GetRequiredService<IngressMetrics>(), time, _logger))
         .AddSingleton<FailedAccessLimiter>()
         .AddSingleton<AccessCheck>()
         .AddSingleton<ConnectorRegistry>()
@@ -101,8 +103,8 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         }
 
         var port = new PostgresPort(
-            settings, state, services.GetRequiredService<StreamService>(), new OriginSecrets(keys), certificates, services.GetRequiredService<AccessCheck>(), time,
-            loggers.CreateLogger<PostgresPort>());
+            settings, state, services.GetRequiredService<StreamService>(), new OriginSecrets(keys), certificates, services.GetRequiredService<AccessCheck>(),
+            services.GetRequiredService<AcceptBudget>(), time, loggers.CreateLogger<PostgresPort>());
         port.Listen(settings.Postgres);
         return port;
     }

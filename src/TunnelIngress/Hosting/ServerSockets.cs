@@ -11,17 +11,21 @@ namespace TunnelIngress.Hosting;
 /// </summary>
 internal sealed class ServerSockets : IDisposable
 {
-    private readonly List<Socket> _sockets = [];
+    private readonly List<(Socket Socket, ListenAddress Address)> _sockets = [];
 
     private ServerSockets()
     {
     }
 
     /// <summary>Where applications and connectors come to, in the configuration's order.</summary>
-    public IEnumerable<EndPoint> Public => _sockets.SkipLast(1).Select(static socket => socket.LocalEndPoint!);
+    public IEnumerable<EndPoint> Public => _sockets.SkipLast(1).Select(static bound => bound.Socket.LocalEndPoint!);
+
+    /// <summary>What listens there.</summary>
+    public IReadOnlyDictionary<EndPoint, StreamListener> PublicListeners => _sockets.SkipLast(1).ToDictionary(
+        static bound => bound.Socket.LocalEndPoint!, static bound => StreamListener.Over(bound.Socket, bound.Address));
 
     /// <summary>The management address.</summary>
-    public EndPoint Management => _sockets[^1].LocalEndPoint!;
+    public EndPoint Management => _sockets[^1].Socket.LocalEndPoint!;
 
     /// <summary>Binds all addresses.</summary>
     /// <exception cref="IOException">One cannot be bound; the message says why and what to do.</exception>
@@ -32,9 +36,7 @@ internal sealed class ServerSockets : IDisposable
         {
             foreach (var address in settings.Listen.Append(settings.Management))
             {
-                // As the web server itself does: [::] is every address, those of IPv4 too.
-                var isEvery = IPAddress.IPv6Any.Equals(address.IPEndPoint?.Address);
-                bound._sockets.Add(ListenSocket.Bind(address, isEvery ? static socket => socket.DualMode = true : null));
+                bound._sockets.Add((ListenSocket.Bind(address, socket => Prepare(socket, address)), address));
             }
 
             return bound;
@@ -46,9 +48,19 @@ internal sealed class ServerSockets : IDisposable
         }
     }
 
+    // As the web server itself does: [::] is every address, those of IPv4 too.
+    private static void Prepare(Socket socket, ListenAddress address)
+    {
+        SocketTuning.Apply(socket);
+        if (IPAddress.IPv6Any.Equals(address.IPEndPoint?.Address))
+        {
+            socket.DualMode = true;
+        }
+    }
+
     /// <summary>The socket that is bound to an address.</summary>
-    public Socket At(EndPoint address) => _sockets.First(socket => address.Equals(socket.LocalEndPoint));
+    public Socket At(EndPoint address) => _sockets.First(bound => address.Equals(bound.Socket.LocalEndPoint)).Socket;
 
     /// <inheritdoc/>
-    public void Dispose() => _sockets.ForEach(static socket => socket.Dispose());
+    public void Dispose() => _sockets.ForEach(static bound => bound.Socket.Dispose());
 }

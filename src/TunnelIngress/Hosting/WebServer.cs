@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Security;
 using System.Security.Authentication;
 using System.Text;
@@ -6,6 +5,7 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Shared.Streams.Protocol;
+using Shared.Streams.Sockets;
 using TunnelIngress.Applications;
 using TunnelIngress.Carriers;
 using TunnelIngress.Certificates;
@@ -46,10 +46,10 @@ internal static class WebServer
         if (certificates is not null)
         {
             builder.Services.AddSingleton(certificates).AddSingleton<CarrierDoor>();
-            builder.Services.AddSingleton<IConnectionListenerFactory>(services => new PublicTransport(
-                sockets.Public.OfType<IPEndPoint>().ToDictionary(static address => (EndPoint)address, sockets.At),
-                services.GetRequiredService<CarrierDoor>(), services.GetRequiredService<TimeProvider>(), loggers));
         }
+
+        builder.Services.AddSingleton<IConnectionListenerFactory>(services => new PublicTransport(
+            sockets.PublicListeners, services.GetService<CarrierDoor>(), services.GetRequiredService<AcceptBudget>(), services.GetRequiredService<TimeProvider>(), loggers));
 
         var app = builder.Build();
         app.UseWebSockets();
@@ -116,6 +116,7 @@ internal static class WebServer
         {
             kestrel.Listen(address, listen =>
             {
+                listen.Use(static next => connection => ServeAsync(next, connection));
                 listen.Protocols = HttpProtocols.Http1;
                 if (certificates is not null)
                 {
@@ -134,6 +135,13 @@ internal static class WebServer
                 return next(connection);
             });
         });
+    }
+
+    /// <summary>A connection that <see cref="PublicListener"/> took in keeps its place until the web server has done with it.</summary>
+    private static async Task ServeAsync(ConnectionDelegate next, ConnectionContext connection)
+    {
+        using var place = connection.Features.Get<AcceptPlace>();
+        await next(connection);
     }
 
     private static TlsHandshakeCallbackOptions Tls(ICertificateSource certificates, StateWatcher state) => new()

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using Shared.Streams.Dialing;
 using Shared.Streams.Relaying;
+using Shared.Streams.Sockets;
 using TunnelIngress.Connectors;
 using TunnelIngress.State;
 using TunnelIngress.Streams;
@@ -21,6 +22,7 @@ internal sealed class IngressMetrics : IDisposable
     private readonly Counter<long> _ended;
     private readonly Counter<long> _bytes;
     private readonly Counter<long> _denied;
+    private readonly Counter<long> _connectionsRefused;
     private readonly Histogram<double> _opening;
     private readonly Counter<long> _requests;
     private readonly Counter<long> _requestsFailed;
@@ -33,6 +35,7 @@ internal sealed class IngressMetrics : IDisposable
         _ended = _meter.CreateCounter<long>("streams_ended", description: "Streams ended, by how");
         _bytes = _meter.CreateCounter<long>("stream_bytes", description: "Bytes of ended streams, by direction");
         _denied = _meter.CreateCounter<long>("access_denied", description: "Service tokens that were not accepted");
+        _connectionsRefused = _meter.CreateCounter<long>("connections_refused", description: "Connections closed because too many were open, by limit");
         _opening = _meter.CreateHistogram(
             "stream_open_seconds",
             unit: null,
@@ -56,6 +59,13 @@ internal sealed class IngressMetrics : IDisposable
         _meter.CreateObservableGauge(
             "parked_channels", () => connectors.All.Sum(static session => session.Parked), description: "Data channels ready for a stream");
     }
+
+    /// <summary>Called once, by who makes it.</summary>
+    public void ObserveConnections(AcceptBudget budget) =>
+        _meter.CreateObservableGauge("connections", () => budget.Count, description: "Connections of connectors and applications open now");
+
+    public void ConnectionRefused(AcceptRefusal refusal) =>
+        _connectionsRefused.Add(1, new TagList { { "limit", refusal.ToString().ToLowerInvariant() } });
 
     /// <summary>Called once, by who keeps them.</summary>
     public void ObserveApplicationCarriers(Func<int> count) =>

@@ -36,7 +36,7 @@ internal sealed class PostgresPort : IAsyncDisposable
 
     public PostgresPort(
         IngressSettings settings, StateWatcher state, StreamService streams, OriginSecrets secrets, ICertificateSource certificates,
-        AccessCheck access, TimeProvider time, ILogger<PostgresPort> logger)
+        AccessCheck access, AcceptBudget budget, TimeProvider time, ILogger<PostgresPort> logger)
     {
         (_state, _streams, _secrets, _time, _logger) = (state, streams, secrets, time, logger);
         _directory = new TokenDirectory(state, time);
@@ -51,7 +51,9 @@ internal sealed class PostgresPort : IAsyncDisposable
         _metrics = new PoolMetrics(_pooler);
         _listeners = new ListenerSet<ListenAddress>(
             static address => address,
-            (_, accepted, _) => _pooler.ServeAsync(accepted.Stream, new ClientSource(accepted.Remote), _cut.Token),
+            budget,
+            (_, accepted, _) => _pooler.ServeAsync(
+                accepted.Stream, new ClientSource(accepted.Remote, OnRecognized: accepted.Place.Recognize), _cut.Token),
             (address, exception) => logger.AcceptFailed(exception, address.ToString()),
             time);
         state.Changed += Follow;

@@ -4,6 +4,7 @@ using Shared.Streams;
 using Shared.Streams.Dialing;
 using Shared.Streams.Protocol;
 using Shared.Streams.Relaying;
+using Shared.Streams.Sockets;
 using TunnelIngress.Applications;
 using TunnelIngress.Metrics;
 using TunnelIngress.State;
@@ -47,6 +48,11 @@ internal sealed class WebEndpoint(
             {
                 return;
             }
+        }
+        else if (context.Features.Get<AcceptPlace>()?.TrySettle() == false)
+        {
+            await UpgradeAnswers.FailedAsync(context, new DialException(Hop.Ingress, "crowded", "Too many connections are open; try again later."));
+            return;
         }
 
         var info = new RequestInfo(id, service.Name, token?.ClientId);

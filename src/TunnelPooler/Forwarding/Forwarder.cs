@@ -32,6 +32,7 @@ internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> 
         });
         var listeners = new ListenerSet<ListenAddress>(
             static address => address,
+            ConnectionLimit.Create(logger, time),
             (_, accepted, stopped) => ServeAsync(dialer, accepted, stopped),
             (address, exception) => logger.AcceptFailed(exception, address.ToString()),
             time);
@@ -80,8 +81,10 @@ internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> 
         }
     }
 
-    private async Task ServeAsync(TunnelDialer dialer, AcceptedStream accepted, CancellationToken cancellationToken)
+    private async Task ServeAsync(TunnelDialer dialer, AcceptedConnection accepted, CancellationToken cancellationToken)
     {
+        // Whoever can connect here may.
+        accepted.Place.Recognize();
         var start = time.GetTimestamp();
         TunnelStream tunnel;
         var early = new EarlyData(accepted.Stream);
@@ -105,7 +108,7 @@ internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> 
         await RelayAsync(accepted, early, tunnel, start);
     }
 
-    private async Task RelayAsync(AcceptedStream accepted, EarlyData early, TunnelStream tunnel, long start)
+    private async Task RelayAsync(AcceptedConnection accepted, EarlyData early, TunnelStream tunnel, long start)
     {
         var hostname = settings.Hostname.ToString();
         using var entry = _streams.Add(tunnel.Id, accepted.Stream, tunnel.Stream);

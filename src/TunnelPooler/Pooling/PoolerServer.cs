@@ -31,6 +31,7 @@ internal sealed class PoolerServer(PoolerSettings settings, Func<PoolerSettings>
             _settings.Pooling, new PoolEventLog(loggers.CreateLogger<PostgresPooler>()), time, cancellationToken => Task.Run(() => Reload(pooler, listeners), cancellationToken));
         listeners = new ListenerSet<ListenAddress>(
             static address => address,
+            ConnectionLimit.Create(_logger, time),
             (address, accepted, _) => pooler.ServeAsync(accepted.Stream, SourceOf(address, accepted), cut.Token),
             (address, exception) => _logger.AcceptFailed(exception, address.ToString()),
             time);
@@ -51,10 +52,10 @@ internal sealed class PoolerServer(PoolerSettings settings, Func<PoolerSettings>
         _logger.Stopped();
     }
 
-    private ClientSource SourceOf(ListenAddress address, AcceptedStream accepted)
+    private ClientSource SourceOf(ListenAddress address, AcceptedConnection accepted)
     {
         var isLocal = address.UnixPath is not null;
-        return new ClientSource(accepted.Remote, isLocal, isLocal && _settings.TrustUnixSockets);
+        return new ClientSource(accepted.Remote, isLocal, isLocal && _settings.TrustUnixSockets, accepted.Place.Recognize);
     }
 
     private void Listen(ListenerSet<ListenAddress> listeners, PoolerSettings now) =>

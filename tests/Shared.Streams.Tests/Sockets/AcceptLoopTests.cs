@@ -8,6 +8,8 @@ public sealed class AcceptLoopTests
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
+    private static AcceptBudget Budget => new(1000, 1000, static (_, _) => Assert.Fail("there is room"));
+
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
     [Fact]
@@ -16,7 +18,7 @@ public sealed class AcceptLoopTests
         using var stop = new CancellationTokenSource();
         var listener = StreamListener.Bind(ListenAddress.Parse("127.0.0.1:0"));
         var failures = new ConcurrentQueue<Exception>();
-        var loop = AcceptLoop.RunAsync(listener, EchoOneByteAsync, failures.Enqueue, TimeProvider.System, stop.Token);
+        var loop = AcceptLoop.RunAsync(listener, Budget, EchoOneByteAsync, failures.Enqueue, TimeProvider.System, stop.Token);
 
         using var faulty = await ConnectAsync(listener);
         await faulty.SendAsync(new byte[] { 0 }, Cancelled);
@@ -39,7 +41,7 @@ public sealed class AcceptLoopTests
         var listener = StreamListener.Bind(ListenAddress.Parse("127.0.0.1:0"));
         var serving = new TaskCompletionSource();
         var finish = new TaskCompletionSource();
-        var loop = AcceptLoop.RunAsync(listener, async (accepted, _) =>
+        var loop = AcceptLoop.RunAsync(listener, Budget, async (accepted, _) =>
         {
             await using var stream = accepted.Stream;
             serving.SetResult();
@@ -73,7 +75,7 @@ public sealed class AcceptLoopTests
             clients.Add(await ConnectAsync(listener));
         }
 
-        var loop = AcceptLoop.RunAsync(listener, EchoOneByteAsync, static exception => Assert.Fail(exception.ToString()), TimeProvider.System, stop.Token);
+        var loop = AcceptLoop.RunAsync(listener, Budget, EchoOneByteAsync, static exception => Assert.Fail(exception.ToString()), TimeProvider.System, stop.Token);
 
         foreach (var client in clients)
         {
@@ -88,10 +90,44 @@ public sealed class AcceptLoopTests
     }
 
     [Fact]
+    public async Task Connection_without_a_place_is_closed_and_one_that_ends_gives_its_place_back()
+    {
+        using var stop = new CancellationTokenSource();
+        var listener = StreamListener.Bind(ListenAddress.Parse("127.0.0.1:0"));
+        var budget = new AcceptBudget(1, 1, static (_, _) => { });
+        var served = new TaskCompletionSource();
+        var loop = AcceptLoop.RunAsync(listener, budget, (accepted, stopped) =>
+        {
+            accepted.Place.Recognize();
+            served.TrySetResult();
+            return EchoOneByteAsync(accepted, stopped);
+        }, static exception => Assert.Fail(exception.ToString()), TimeProvider.System, stop.Token);
+        using var first = await ConnectAsync(listener);
+        await served.Task.WaitAsync(Patience, Cancelled);
+
+        using var second = await ConnectAsync(listener);
+        await Assert.ThrowsAsync<SocketException>(() => second.ReceiveAsync(new byte[1], Cancelled).AsTask().WaitAsync(Patience, Cancelled));
+
+        await first.SendAsync(new byte[] { 7 }, Cancelled);
+        Assert.Equal(1, await first.ReceiveAsync(new byte[1], Cancelled));
+        first.Dispose();
+        while (budget.Count > 0)
+        {
+            await Task.Delay(10, Cancelled);
+        }
+
+        using var third = await ConnectAsync(listener);
+        await third.SendAsync(new byte[] { 7 }, Cancelled);
+        Assert.Equal(1, await third.ReceiveAsync(new byte[1], Cancelled));
+        await stop.CancelAsync();
+        await loop.WaitAsync(Patience, Cancelled);
+    }
+
+    [Fact]
     public async Task Listener_that_somebody_closes_ends_the_loop()
     {
         var listener = StreamListener.Bind(ListenAddress.Parse("127.0.0.1:0"));
-        var loop = AcceptLoop.RunAsync(listener, EchoOneByteAsync, static exception => Assert.Fail(exception.ToString()), TimeProvider.System, Cancelled);
+        var loop = AcceptLoop.RunAsync(listener, Budget, EchoOneByteAsync, static exception => Assert.Fail(exception.ToString()), TimeProvider.System, Cancelled);
 
         await listener.DisposeAsync();
 
@@ -113,7 +149,7 @@ public sealed class AcceptLoopTests
         }
     }
 
-    private static async Task EchoOneByteAsync(AcceptedStream accepted, CancellationToken cancellationToken)
+    private static async Task EchoOneByteAsync(AcceptedConnection accepted, CancellationToken cancellationToken)
     {
         await using var stream = accepted.Stream;
         var buffer = new byte[1];

@@ -51,7 +51,7 @@ public sealed class StreamServerTests
         var settings = new ConnectorSettings
         {
             Ingresses = [],
-            Token = new ServiceTokenFile("unused"),
+            Token = new FixedServiceToken(new ServiceToken("unused", "unused")),
             Trust = CertificateTrust.System,
             Targets = new Dictionary<string, IDialer> { ["db"] = new Dialer(_dialed.Task) }.ToFrozenDictionary(),
             Carriers = 1,

@@ -20,11 +20,11 @@ public sealed class ApplicationCarriersTests : IDisposable
     private const int Most = 2;
 
     private readonly TemporaryDirectory _directory = new();
-    private readonly IngressMetrics _metrics = new(new StreamSet<StreamInfo>(), new StreamSet<RequestInfo>(), new ConnectorRegistry());
+    private IngressMetrics? _metrics;
 
     public void Dispose()
     {
-        _metrics.Dispose();
+        _metrics?.Dispose();
         _directory.Dispose();
     }
 
@@ -54,6 +54,7 @@ public sealed class ApplicationCarriersTests : IDisposable
         var state = new StateWatcher(store, TimeProvider.System, NullLogger<StateWatcher>.Instance);
         await state.StartAsync(TestContext.Current.CancellationToken);
         var limits = new LimitOptions { MaxCarriersPerToken = Most };
+        _metrics = new IngressMetrics(new StreamSet<StreamInfo>(), new StreamSet<RequestInfo>(), new ConnectorRegistry(limits), state);
         var access = new AccessCheck(state, new FailedAccessLimiter(TimeProvider.System), _metrics, TimeProvider.System, NullLogger<AccessCheck>.Instance);
         var carriers = new ApplicationCarriers(
             access, state, null!, new StreamGate(limits), limits, _metrics, TimeProvider.System, NullLogger<ApplicationCarriers>.Instance);

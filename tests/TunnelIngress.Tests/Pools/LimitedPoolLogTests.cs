@@ -5,6 +5,7 @@ using Shared.Pooling.Hosting;
 using Shared.Streams.Relaying;
 using TunnelIngress.Access;
 using TunnelIngress.Applications;
+using TunnelIngress.Configuration;
 using TunnelIngress.Connectors;
 using TunnelIngress.Metrics;
 using TunnelIngress.Pools;
@@ -22,7 +23,7 @@ public sealed class LimitedPoolLogTests : IDisposable
     private readonly FakeTimeProvider _time = new();
     private readonly RecordingLogger<AccessCheck> _accessLog = new();
     private readonly RecordingLogger<LimitedPoolLog> _poolLog = new();
-    private readonly IngressMetrics _metrics = new(new StreamSet<StreamInfo>(), new StreamSet<RequestInfo>(), new ConnectorRegistry());
+    private readonly IngressMetrics _metrics;
     private readonly FailedAccessLimiter _limiter;
     private readonly AccessCheck _access;
     private readonly LimitedPoolLog _log;
@@ -30,7 +31,9 @@ public sealed class LimitedPoolLogTests : IDisposable
     public LimitedPoolLogTests()
     {
         _limiter = new FailedAccessLimiter(_time);
-        _access = new AccessCheck(new StateWatcher(null!, _time, new RecordingLogger<StateWatcher>()), _limiter, _metrics, _time, _accessLog);
+        var state = new StateWatcher(null!, _time, new RecordingLogger<StateWatcher>());
+        _metrics = new IngressMetrics(new StreamSet<StreamInfo>(), new StreamSet<RequestInfo>(), new ConnectorRegistry(new LimitOptions()), state);
+        _access = new AccessCheck(state, _limiter, _metrics, _time, _accessLog);
         _log = new LimitedPoolLog(new PoolEventLog(_poolLog), _access, _time, _poolLog);
     }
 

@@ -4,4 +4,5 @@ namespace Shared.Pooling.Postgres.Clients;
 /// <param name="Remote">Where it connects from, for the log.</param>
 /// <param name="IsLocal">True for a Unix socket: nobody can listen on the way, so TLS is not required.</param>
 /// <param name="IsTrusted">True to ask for no password: the socket's owner says so.</param>
-public readonly record struct ClientSource(string Remote, bool IsLocal = false, bool IsTrusted = false);
+/// <param name="OnRecognized">Called when it has shown who it is; must not throw.</param>
+public readonly record struct ClientSource(string Remote, bool IsLocal = false, bool IsTrusted = false, Action? OnRecognized = null);

@@ -79,6 +79,7 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
         var request = new ClientRequest(startup!.User, startup.Database, startup.ServerName, startup.ClientCertificate, source.Remote);
         var admission = await FindAsync(configuration.Directory, request, limit.Token);
         var acceptance = source.IsTrusted ? ClientAcceptance.WithoutProof() : await _authentication.RunAsync(startup, admission.Credential, limit.Token);
+        source.OnRecognized?.Invoke();
         try
         {
             return await AdmitAsync(startup, acceptance, admission, source, limit.Token, cut);
