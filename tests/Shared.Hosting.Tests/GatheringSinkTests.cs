@@ -47,7 +47,7 @@ public sealed class GatheringSinkTests
     public async Task Nothing_is_lost_or_mixed_when_many_log_at_once_and_the_program_ends()
     {
         const int Threads = 8;
-        const int Each = 20_000;
+        const int Each = GatheringSink.MaxWaiting / Threads;
         await using var output = new Output();
         using (var sink = Sink(output))
         {
@@ -64,6 +64,41 @@ public sealed class GatheringSinkTests
         Assert.Equal(Threads, lines.Count);
         Assert.All(lines, static thread => Assert.Equal(Enumerable.Range(0, Each), thread));
         Assert.True(output.Writes < Threads * Each / 100, $"{output.Writes} writes");
+    }
+
+    [Fact]
+    public async Task Reader_who_has_stalled_holds_up_nobody_and_is_told_later_what_he_has_missed()
+    {
+        const int TooMany = 500;
+        await using var output = new Output();
+        using var sink = Sink(output);
+        output.Stall();
+        sink.Emit(Line("first", LogEventLevel.Error));
+        await output.WaitForWriteAsync(Patience);
+
+        // Whoever logs would not come out of this loop if he had to wait.
+        for (var line = 0; line < GatheringSink.MaxWaiting + TooMany; line++)
+        {
+            sink.Emit(Line("line", LogEventLevel.Error));
+        }
+
+        output.GoOn();
+        await output.WaitForLinesAsync(GatheringSink.MaxWaiting + 2, Patience);
+        Assert.Equal($"{TooMany} lines of the log are missing here: whoever reads it was too slow", output.Lines[^1]);
+    }
+
+    [Fact]
+    public async Task Reader_who_has_stalled_does_not_keep_the_program_from_ending()
+    {
+        await using var output = new Output();
+        var sink = Sink(output);
+        output.Stall();
+        sink.Emit(Line("first", LogEventLevel.Error));
+        await output.WaitForWriteAsync(Patience);
+
+        await Task.Run(sink.Dispose).WaitAsync(Patience, TestContext.Current.CancellationToken);
+
+        output.GoOn();
     }
 
     [Fact]
@@ -86,6 +121,7 @@ public sealed class GatheringSinkTests
         private readonly Lock _gate = new();
         private readonly SemaphoreSlim _written = new(0);
         private readonly StringBuilder _text = new();
+        private readonly ManualResetEventSlim _reads = new(initialState: true);
 
         public bool IsBroken { get; init; }
 
@@ -113,11 +149,16 @@ public sealed class GatheringSinkTests
             }
 
             _written.Release();
+            _reads.Wait();
             if (IsBroken)
             {
                 throw new IOException("Broken pipe");
             }
         }
+
+        public void Stall() => _reads.Reset();
+
+        public void GoOn() => _reads.Set();
 
         public Task WaitForWriteAsync(TimeSpan patience) => WaitForLinesAsync(1, patience);
 
@@ -134,6 +175,7 @@ public sealed class GatheringSinkTests
             if (disposing)
             {
                 _written.Dispose();
+                _reads.Dispose();
             }
 
             base.Dispose(disposing);

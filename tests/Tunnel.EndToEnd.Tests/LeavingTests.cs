@@ -102,6 +102,46 @@ public sealed class LeavingTests(ClusterFixture fixture) : IAsyncLifetime
         Assert.Equal(0, _cluster.Ingress.Count("DrainCut"));
     }
 
+    [Fact]
+    public async Task Stream_that_is_being_opened_when_a_forwarder_is_stopped_has_its_grace_time_too()
+    {
+        var connector = await _cluster.StartConnectorAsync();
+        var (forwarder, addresses) = await _cluster.StartForwarderAsync("db");
+
+        await AssertIsOpenedAsync(connector, IPEndPoint.Parse(addresses[0]), forwarder);
+    }
+
+    [Fact]
+    public async Task Stream_that_is_being_opened_when_an_ingress_is_stopped_has_its_grace_time_too()
+    {
+        var connector = await _cluster.StartConnectorAsync();
+
+        await AssertIsOpenedAsync(connector, await _cluster.LocalListenerAsync("db"), _cluster.Ingress);
+    }
+
+    private static async Task AssertIsOpenedAsync(ProgramProcess connector, IPEndPoint address, ProgramProcess stopped)
+    {
+        await DatabaseClient.AssertWorksAsync(address);
+
+        // It answers later, but soon enough not to be taken for dead.
+        await connector.SignalAsync("STOP");
+        var opening = DatabaseClient.ConnectAsync(address);
+        await Task.Delay(TimeSpan.FromMilliseconds(500), Cancelled);
+        await stopped.SignalAsync("TERM");
+        await stopped.WaitForAsync("Draining");
+        await Task.Delay(TimeSpan.FromMilliseconds(500), Cancelled);
+        Assert.False(opening.IsCompleted);
+        await connector.SignalAsync("CONT");
+
+        await using (var client = await opening.WaitAsync(Patience, Cancelled))
+        {
+            await DatabaseClient.AssertAnswersAsync(client);
+        }
+
+        Assert.Equal(0, await stopped.WaitForExitAsync(WithoutGrace));
+        Assert.Equal(0, stopped.Count("DrainCut"));
+    }
+
     private static async Task<int> BackendAsync(NpgsqlConnection connection)
     {
         await using var command = new NpgsqlCommand("select pg_backend_pid()", connection);

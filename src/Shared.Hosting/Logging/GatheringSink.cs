@@ -5,6 +5,7 @@ using System.Text;
 using Serilog.Core;
 using Serilog.Events;
 using Serilog.Formatting;
+using Serilog.Parsing;
 
 namespace Shared.Hosting.Logging;
 
@@ -12,11 +13,19 @@ namespace Shared.Hosting.Logging;
 /// Writes lines to a stream some milliseconds after they were logged, all of that time with one system call and on a thread of its
 /// own: whoever logs does not wait for its reader, and wakes another thread only after a silence. Safe for concurrent use.
 /// </summary>
-/// <remarks>A line of the level Error or above is written without that delay. No line is lost: beyond the bound, who logs writes.</remarks>
+/// <remarks>
+/// A line of the level Error or above is written without that delay. A reader who does not read holds up nobody: of so many lines that wait for
+/// him the newest are lost, and he is told how many.
+/// </remarks>
 internal sealed class GatheringSink : ILogEventSink, IDisposable
 {
-    private const int MaxWaiting = 10_000;
+    /// <summary>So many lines wait at most.</summary>
+    internal const int MaxWaiting = 20_000;
+
     private static readonly TimeSpan Delay = TimeSpan.FromMilliseconds(25);
+
+    /// <summary>What a reader who has stalled gets at the end of the program.</summary>
+    private static readonly TimeSpan Farewell = TimeSpan.FromSeconds(1);
 
     private readonly ITextFormatter _formatter;
     private readonly ConcurrentQueue<LogEvent> _waiting = new();
@@ -32,6 +41,7 @@ internal sealed class GatheringSink : ILogEventSink, IDisposable
 
     private readonly Thread _writer;
     private int _armed;
+    private int _lost;
     private volatile bool _ending;
     private bool _disposed;
 
@@ -49,13 +59,13 @@ internal sealed class GatheringSink : ILogEventSink, IDisposable
     /// <inheritdoc/>
     public void Emit(LogEvent logEvent)
     {
-        _waiting.Enqueue(logEvent);
-        if (_waiting.Count > MaxWaiting)
+        if (_waiting.Count >= MaxWaiting)
         {
-            Write();
+            Interlocked.Increment(ref _lost);
             return;
         }
 
+        _waiting.Enqueue(logEvent);
         var isUrgent = logEvent.Level >= LogEventLevel.Error;
         if (isUrgent)
         {
@@ -74,7 +84,12 @@ internal sealed class GatheringSink : ILogEventSink, IDisposable
         _ending = true;
         _urgent.Set();
         _logged.Set();
-        _writer.Join();
+        if (!_writer.Join(Farewell))
+        {
+            // It waits for the reader still, and ends with the process.
+            return;
+        }
+
         Write();
         lock (_writing)
         {
@@ -118,6 +133,11 @@ internal sealed class GatheringSink : ILogEventSink, IDisposable
                 _formatter.Format(line, _text);
             }
 
+            if (Interlocked.Exchange(ref _lost, 0) is var lost and > 0)
+            {
+                _formatter.Format(Lost(lost), _text);
+            }
+
             var text = _text.GetStringBuilder();
             if (text.Length > 0)
             {
@@ -125,6 +145,12 @@ internal sealed class GatheringSink : ILogEventSink, IDisposable
                 text.Clear();
             }
         }
+    }
+
+    private static LogEvent Lost(int lines)
+    {
+        var message = new MessageTemplateParser().Parse("{Lines} lines of the log are missing here: whoever reads it was too slow");
+        return new LogEvent(DateTimeOffset.Now, LogEventLevel.Warning, exception: null, message, [new LogEventProperty("Lines", new ScalarValue(lines))]);
     }
 
     private void Write(byte[] text)

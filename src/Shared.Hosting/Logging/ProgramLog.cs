@@ -19,19 +19,13 @@ public static class ProgramLog
 
             // Each failed request has a line of ours, which names the hop; theirs would be a second one, with a stack trace.
             .MinimumLevel.Override("Yarp", Louder(options.Level, LogEventLevel.Error));
-        configuration = (options.Format, Console.IsErrorRedirected) switch
-        {
-            (LogFormat.Json, _) => configuration.WriteTo.Sink(Gathering(new JsonLines())),
-            (_, true) => configuration.WriteTo.Sink(Gathering(new TextLines(isColored: false))),
-            _ => configuration.WriteTo.Console(new TextLines(isColored: !IsColorUnwanted), standardErrorFromLevel: LogEventLevel.Verbose),
-        };
+        ITextFormatter lines = options.Format == LogFormat.Json ? new JsonLines() : new TextLines(isColored: !Console.IsErrorRedirected && !IsColorUnwanted);
+        configuration = configuration.WriteTo.Sink(new GatheringSink(lines, Console.OpenStandardError()));
         return new SerilogLoggerFactory(configuration.CreateLogger(), dispose: true);
     }
 
     // https://no-color.org
     private static bool IsColorUnwanted => Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 };
-
-    private static GatheringSink Gathering(ITextFormatter formatter) => new(formatter, Console.OpenStandardError());
 
     private static LogEventLevel Louder(LogLevel asked, LogEventLevel floor) =>
         (LogEventLevel)Math.Max((int)LevelOf(asked), (int)floor);

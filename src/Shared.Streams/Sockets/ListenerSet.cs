@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace Shared.Streams.Sockets;
 
 /// <summary>
@@ -8,11 +10,12 @@ namespace Shared.Streams.Sockets;
 /// <param name="addressOf">Where a binding listens.</param>
 /// <param name="budget">For the connections of all listeners; who finds no place in it is closed at once.</param>
 /// <param name="serve">
-/// Serves one connection to its end; the token is cancelled when its listener closes. Begins on a thread that other sockets wait for, so it must not
-/// block.
+/// Serves one connection to its end, which is the sooner the better once the token is cancelled. Begins on a thread that other sockets wait for,
+/// so it must not block.
 /// </param>
 /// <param name="onFailure">Told of failures to accept and of unexpected ones to serve.</param>
 /// <param name="time">The clock of pauses.</param>
+[SuppressMessage("Design", "CA1001", Justification = "Without a timer or a handle, the source of tokens holds nothing that must be given back.")]
 public sealed class ListenerSet<TBinding>(
     Func<TBinding, ListenAddress> addressOf,
     AcceptBudget budget,
@@ -23,6 +26,7 @@ public sealed class ListenerSet<TBinding>(
 {
     private readonly Dictionary<TBinding, Running> _running = [];
     private readonly List<Task> _closing = [];
+    private readonly CancellationTokenSource _cut = new();
 
     /// <summary>Opens and closes listeners so that exactly the wanted ones are open.</summary>
     /// <param name="wanted">All bindings of the configuration.</param>
@@ -44,7 +48,7 @@ public sealed class ListenerSet<TBinding>(
                 var loop = AcceptLoop.RunAsync(
                     listener,
                     budget,
-                    (accepted, stopped) => serve(binding, accepted, stopped),
+                    (accepted, _) => serve(binding, accepted, _cut.Token),
                     exception => onFailure(binding, exception),
                     time,
                     stop.Token);
@@ -64,10 +68,12 @@ public sealed class ListenerSet<TBinding>(
     }
 
     /// <summary>Closes all listeners and waits until everything that was accepted has been served.</summary>
-    public Task StopAsync()
+    /// <param name="cut">Cancelled when who is served still is to be told so.</param>
+    public async Task StopAsync(CancellationToken cut)
     {
         Close();
-        return Task.WhenAll(_closing);
+        await using var registration = cut.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), _cut);
+        await Task.WhenAll(_closing);
     }
 
     private void Close(TBinding binding)

@@ -53,7 +53,8 @@ internal sealed class LocalListeners
     public void Close() => _listeners.Close();
 
     /// <summary>Waits until all accepted connections have been served.</summary>
-    public Task StopAsync() => _listeners.StopAsync();
+    /// <param name="cut">Cancelled when those whose streams are still being opened are to leave.</param>
+    public Task StopAsync(CancellationToken cut) => _listeners.StopAsync(cut);
 
     private async Task ServeAsync(LocalBinding binding, AcceptedConnection accepted, CancellationToken cancellationToken)
     {

@@ -59,7 +59,7 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         await DrainAsync(services, postgres, signals.Stop);
         await watching.CancelAsync();
         await Task.WhenAll(watchers);
-        await local.StopAsync();
+        await local.StopAsync(cut: new CancellationToken(canceled: true));
         using var stop = new CancellationTokenSource(StopTimeout, time);
         await app.StopAsync(stop.Token);
         _logger.Stopped();
@@ -162,7 +162,8 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         _logger.Draining(streams.Count, requests.Count, settings.Grace.TotalSeconds);
         using var over = new CancellationTokenSource(settings.Grace, time);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(over.Token, stopNow);
-        services.GetRequiredService<StreamGate>().Drain();
+        var gate = services.GetRequiredService<StreamGate>();
+        gate.Drain();
         services.GetRequiredService<ApplicationCarriers>().Drain();
 
         // Pools open streams for as long as they have applications, and keep them open for ever: connectors are told when they have ended.
@@ -178,7 +179,10 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
 
             // What is left of them are connections that wait for a next one.
             services.GetRequiredService<OriginSet>().CloseIdle();
-            await streams.WhenEmptyAsync(limit.Token);
+            await gate.WhenEmptyAsync(time, limit.Token);
+
+            // Whoever was refused is being told so.
+            await services.GetRequiredService<LocalListeners>().StopAsync(limit.Token);
         }
         catch (OperationCanceledException)
         {

@@ -28,7 +28,6 @@ internal sealed class PostgresPort : IAsyncDisposable
     private readonly (int Clients, int Connections) _limits;
     private readonly TimeProvider _time;
     private readonly ILogger<PostgresPort> _logger;
-    private readonly CancellationTokenSource _cut = new();
     private readonly PostgresPooler _pooler;
     private readonly PoolMetrics _metrics;
     private readonly ListenerSet<ListenAddress> _listeners;
@@ -52,8 +51,8 @@ internal sealed class PostgresPort : IAsyncDisposable
         _listeners = new ListenerSet<ListenAddress>(
             static address => address,
             budget,
-            (_, accepted, _) => _pooler.ServeAsync(
-                accepted.Stream, new ClientSource(accepted.Remote, OnRecognized: accepted.Place.Recognize), _cut.Token),
+            (_, accepted, cut) => _pooler.ServeAsync(
+                accepted.Stream, new ClientSource(accepted.Remote, OnRecognized: accepted.Place.Recognize), cut),
             (address, exception) => logger.AcceptFailed(exception, address.ToString()),
             time);
         state.Changed += Follow;
@@ -85,11 +84,9 @@ internal sealed class PostgresPort : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _state.Changed -= Follow;
-        await _cut.CancelAsync();
-        await _listeners.StopAsync();
+        await _listeners.StopAsync(cut: new CancellationToken(canceled: true));
         _metrics.Dispose();
         await _pooler.DisposeAsync();
-        _cut.Dispose();
     }
 
     private void Follow()

@@ -9,6 +9,8 @@ namespace TunnelIngress.Streams;
 /// </summary>
 internal sealed class StreamGate(LimitOptions limits)
 {
+    private static readonly TimeSpan DrainCheck = TimeSpan.FromMilliseconds(50);
+
     private readonly ConcurrentDictionary<string, int> _perToken = new(StringComparer.Ordinal);
     private int _total;
     private volatile bool _draining;
@@ -17,6 +19,16 @@ internal sealed class StreamGate(LimitOptions limits)
 
     /// <summary>No new streams from here on.</summary>
     public void Drain() => _draining = true;
+
+    /// <summary>Completes when no stream runs, and none is being opened.</summary>
+    /// <exception cref="OperationCanceledException">The token was cancelled before.</exception>
+    public async Task WhenEmptyAsync(TimeProvider time, CancellationToken cancellationToken)
+    {
+        while (Volatile.Read(ref _total) > 0)
+        {
+            await Task.Delay(DrainCheck, time, cancellationToken);
+        }
+    }
 
     /// <summary>Counts a stream in; dispose when it has ended.</summary>
     /// <param name="tokenId">Whose limit it counts against; null for nobody's.</param>

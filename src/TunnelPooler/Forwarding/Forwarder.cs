@@ -32,16 +32,14 @@ internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> 
         });
         var listeners = new ListenerSet<ListenAddress>(
             static address => address,
-            ConnectionLimit.Create(logger, time),
-            (_, accepted, stopped) => ServeAsync(dialer, accepted, stopped),
+            ConnectionLimit.Create(ConnectionLimit.ForStreams, logger, time),
+            (_, accepted, cut) => ServeAsync(dialer, accepted, cut),
             (address, exception) => logger.AcceptFailed(exception, address.ToString()),
             time);
         listeners.Apply(settings.Listen, OnListening);
         _serviceManager.Ready();
         await signals.WaitForDrainAsync(() => Reload(listeners), logger);
-        listeners.Close();
-        await DrainAsync(signals.Stop);
-        await listeners.StopAsync();
+        await DrainAsync(listeners, signals.Stop);
         logger.Stopped();
     }
 
@@ -64,21 +62,19 @@ internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> 
         }
     }
 
-    private async Task DrainAsync(CancellationToken stopNow)
+    private async Task DrainAsync(ListenerSet<ListenAddress> listeners, CancellationToken stopNow)
     {
         _serviceManager.Stopping();
+        listeners.Close();
         logger.Draining(_streams.Count, settings.Grace.TotalSeconds);
         using var over = new CancellationTokenSource(settings.Grace, time);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(over.Token, stopNow);
-        try
-        {
-            await _streams.WhenEmptyAsync(limit.Token);
-        }
-        catch (OperationCanceledException)
+        await using var cut = limit.Token.Register(() =>
         {
             logger.DrainCut(_streams.Count);
             _streams.Close(new StreamAbort(AbortCode.Shutdown, "the forwarder's grace time is over"));
-        }
+        });
+        await listeners.StopAsync(limit.Token);
     }
 
     private async Task ServeAsync(TunnelDialer dialer, AcceptedConnection accepted, CancellationToken cancellationToken)

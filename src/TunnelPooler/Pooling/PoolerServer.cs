@@ -24,15 +24,14 @@ internal sealed class PoolerServer(PoolerSettings settings, Func<PoolerSettings>
     /// <exception cref="IOException">An address cannot be bound.</exception>
     public async Task RunAsync(ProcessSignals signals)
     {
-        using var cut = new CancellationTokenSource();
         PostgresPooler pooler = null!;
         ListenerSet<ListenAddress> listeners = null!;
         await using var pools = pooler = new PostgresPooler(
             _settings.Pooling, new PoolEventLog(loggers.CreateLogger<PostgresPooler>()), time, cancellationToken => Task.Run(() => Reload(pooler, listeners), cancellationToken));
         listeners = new ListenerSet<ListenAddress>(
             static address => address,
-            ConnectionLimit.Create(_logger, time),
-            (address, accepted, _) => pooler.ServeAsync(accepted.Stream, SourceOf(address, accepted), cut.Token),
+            ConnectionLimit.Create(ConnectionLimit.ForClients, _logger, time),
+            (address, accepted, cut) => pooler.ServeAsync(accepted.Stream, SourceOf(address, accepted), cut),
             (address, exception) => _logger.AcceptFailed(exception, address.ToString()),
             time);
         await using var management = await ManagementServer.StartAsync(_settings.Management, pooler, loggers, signals.Drain);
@@ -46,8 +45,7 @@ internal sealed class PoolerServer(PoolerSettings settings, Func<PoolerSettings>
         await signals.WaitForDrainAsync(() => ReloadBySignal(pooler, listeners), _logger);
         listeners.Close();
         await DrainAsync(pooler, signals.Stop);
-        await cut.CancelAsync();
-        await listeners.StopAsync();
+        await listeners.StopAsync(cut: new CancellationToken(canceled: true));
         await Task.WhenAll([.. _retired, _settings.Directory.DisposeAsync().AsTask()]);
         _logger.Stopped();
     }
