@@ -27,15 +27,22 @@ internal static class RunCommand
     public static Command Create()
     {
         var command = new Command("run", Description);
+        var options = AddOptions(command);
+        command.SetAction(async (result, _) => await RunAsync(new ConfigurationLayers(
+            "TUNNEL_CONNECTOR__", result.GetValue(options.Config), options.Flags(result))));
+        return command;
+    }
+
+    /// <summary>The options of a command that connects the services.</summary>
+    public static RunOptions AddOptions(Command command)
+    {
         var options = new RunOptions(command);
         options.List("--ingress", "Ingress", "An ingress to dial; may be given several times", "wss://HOST[:PORT]");
         options.Value("--token-file", "Token:File", "The service token that connects the tunnel", "FILE");
         options.Value("--ca-file", "CaFile", "PEM roots that the ingress must chain to, instead of the system's", "FILE");
         options.Pairs("--service", "A service and its target: tcp://host:port, tls://host:port, unix:///path, http://host[:port] or https://host[:port]", "NAME=TARGET",
             static (_, name, target) => [($"Services:{name}:Target", target)]);
-        command.SetAction(async (result, _) => await RunAsync(new ConfigurationLayers(
-            "TUNNEL_CONNECTOR__", result.GetValue(options.Config), options.Flags(result))));
-        return command;
+        return options;
     }
 
     private static async Task<int> RunAsync(ConfigurationLayers layers)

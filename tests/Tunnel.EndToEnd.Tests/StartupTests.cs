@@ -18,7 +18,7 @@ public sealed class StartupTests(ClusterFixture fixture)
         { "tunnel-connector", "run --config {unknown}", "Servcies: There is no such key" },
         { "tunnel-connector", "run --service db", "--service takes NAME=TARGET, not 'db'" },
         { "tunnel-connector", "run --no-such-flag", "Unrecognized command or argument '--no-such-flag'.\nTry 'tunnel-connector run --help'" },
-        { "tunnel-connector", "check --help", "Unrecognized command or argument 'check'.\nTry 'tunnel-connector --help'" },
+        { "tunnel-connector", "verify --help", "Unrecognized command or argument 'verify'.\nTry 'tunnel-connector --help'" },
         { "tunnel-connector", "run --log-format xml", "Log:Format: 'xml' cannot be used (option --log-format); write text or json" },
         { "tunnel-pooler", "forward --hostname db --listen 127.0.0.1:70000 --token-file {token}", "Listen:0: '127.0.0.1:70000' is not an address" },
         { "tunnel-pooler", "forward --hostname db --listen 0.0.0.0:5432 --token-file {token}", "AllowRemote" },

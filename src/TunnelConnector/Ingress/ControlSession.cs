@@ -40,7 +40,7 @@ internal sealed class ControlSession(
     {
         var (webSocket, _) = await dialer.DialAsync(new Uri(ingress, TunnelProtocol.ControlPath), [], pings: true, cancellationToken);
         using var control = new ControlChannel(webSocket);
-        var registered = await RegisterAsync(control, cancellationToken);
+        var registered = await ControlHandshake.RegisterAsync(control, connectorId, ServiceNames(), cancellationToken);
         var intake = CreateIntake(registered);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var announcing = AnnounceChangesAsync(control, ended.Token);
@@ -97,28 +97,6 @@ internal sealed class ControlSession(
             carriers, ingress, registered, server, _streams, settings.Value.Carriers, time, loggers.CreateLogger<CarrierSet>())
         : new ChannelPark(
             dialer, ingress, registered, server, _streams, settings.Value.ParkedChannels, time, loggers.CreateLogger<ChannelPark>());
-
-    private async Task<Registered> RegisterAsync(ControlChannel control, CancellationToken cancellationToken)
-    {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(TunnelProtocol.RegistrationTimeout);
-        try
-        {
-            await control.SendAsync(new Register(TunnelProtocol.Version, connectorId, ServiceNames()), limit.Token);
-            return await control.ReceiveAsync(limit.Token) switch
-            {
-                Registered registered => registered with { Tunnel = ProtocolCodec.OneLine(registered.Tunnel) },
-                RegistrationRefused refused => throw new DialException(
-                    Hop.Ingress, ProtocolCodec.OneLine(refused.Code), ProtocolCodec.OneLine(refused.Message)),
-                null => throw new DialException(Hop.Ingress, "closed", "The ingress closed the control channel during registration."),
-                var other => throw new ProtocolException($"{other.GetType().Name} during registration"),
-            };
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            throw new DialException(Hop.Ingress, "timeout", "The ingress did not finish the registration in time.");
-        }
-    }
 
     private async Task<string> ReceiveAsync(ControlChannel control, IStreamIntake intake, CancellationToken cancellationToken)
     {
