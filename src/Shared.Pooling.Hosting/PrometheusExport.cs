@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using OpenTelemetry;
 using OpenTelemetry.Metrics;
 
@@ -17,6 +18,9 @@ public sealed class PrometheusExport : IDisposable
         "kestrel.active_connections", "kestrel.rejected_connections", "kestrel.active_tls_handshakes",
     ];
 
+    /// <summary>Of one instrument: services, hops and codes multiply.</summary>
+    private const int MostSeries = 20_000;
+
     private readonly SemaphoreSlim _collecting = new(1);
     private readonly Exporter _exporter = new();
     private readonly BaseExportingMetricReader _reader;
@@ -29,10 +33,15 @@ public sealed class PrometheusExport : IDisposable
         _reader = new BaseExportingMetricReader(_exporter) { TemporalityPreference = MetricReaderTemporalityPreference.Cumulative };
         _provider = Sdk.CreateMeterProviderBuilder()
             .AddMeter([.. meters, "System.Runtime", "Microsoft.AspNetCore.Server.Kestrel"])
-            .AddView(instrument => meters.Contains(instrument.Meter.Name) || OfThePlatform.Contains(instrument.Name) ? null : MetricStreamConfiguration.Drop)
+            .AddView(instrument => ConfigurationOf(instrument, meters))
             .AddReader(_reader)
             .Build();
     }
+
+    private static MetricStreamConfiguration ConfigurationOf(Instrument instrument, string[] meters) =>
+        meters.Contains(instrument.Meter.Name) || OfThePlatform.Contains(instrument.Name)
+            ? new MetricStreamConfiguration { CardinalityLimit = MostSeries }
+            : MetricStreamConfiguration.Drop;
 
     /// <summary>Writes all metrics as they are now.</summary>
     /// <exception cref="IOException">The reader has gone.</exception>

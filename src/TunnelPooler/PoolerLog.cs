@@ -11,10 +11,10 @@ internal static partial class PoolerLog
     [LoggerMessage(3001, LogLevel.Error, "A connection to {Address} could not be accepted or served; going on", EventName = "AcceptFailed")]
     public static partial void AcceptFailed(this ILogger logger, Exception exception, string address);
 
-    [LoggerMessage(3002, LogLevel.Warning, "A connection from {From} was closed at once: {Limit} are open, which is all that there are file descriptors for; raise the limit of open files (LimitNOFILE)", EventName = "ConnectionRefused")]
+    [LoggerMessage(3002, LogLevel.Warning, "A connection from {From} was closed: {Limit} are open, which is all that there are file descriptors for; raise the limit of open files (LimitNOFILE)", EventName = "ConnectionRefused")]
     public static partial void ConnectionRefused(this ILogger logger, string from, int limit);
 
-    [LoggerMessage(3003, LogLevel.Warning, "{Count} more connections were closed at once", EventName = "ConnectionsRefused")]
+    [LoggerMessage(3003, LogLevel.Warning, "{Count} more connections were closed", EventName = "ConnectionsRefused")]
     public static partial void ConnectionsRefused(this ILogger logger, long count);
 
     [LoggerMessage(3010, LogLevel.Information, "Stream {StreamId} opened: {Hostname}, from {From}, in {OpenMs} ms", EventName = "StreamOpened")]

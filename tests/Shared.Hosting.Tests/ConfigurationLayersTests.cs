@@ -36,6 +36,7 @@ public sealed class ConfigurationLayersTests : IDisposable
     [InlineData("""{ "Named": { "one": { "Size": 1, "sise": 2 } } }""", "Named:one:sise: There is no such key (file FILE). Did you mean Size?")]
     [InlineData("""{ "Outer": { "Deep": { "Size": 1 } } }""", "Outer: There is no such key (file FILE). See docs/configuration.md for all keys.")]
     [InlineData("""{ "Name": { "First": 1 } }""", "Name:First: There is no such key (file FILE). See docs/configuration.md for all keys.")]
+    [InlineData("""{ "": 1 }""", ": There is no such key (file FILE). See docs/configuration.md for all keys.")]
     [InlineData("""{ "Nothing": null }""", "Nothing: There is no such key (file FILE). See docs/configuration.md for all keys.")]
     public void Unknown_key_is_named_in_full_with_its_file_and_what_was_meant(string json, string expected)
     {

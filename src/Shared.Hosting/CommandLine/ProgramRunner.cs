@@ -73,8 +73,8 @@ public static class ProgramRunner
     {
         var level = result.CommandResult.Command.Options.OfType<Option<string?>>().FirstOrDefault(static option => option.Name == RunOptions.LogLevel);
         return level is null || result.GetValue(level)?.ToUpperInvariant() is "DEBUG" or "TRACE"
-            ? $": {exception}"
-            : $"; {RunOptions.LogLevel} Debug shows where: {exception.GetType().Name}: {exception.Message}";
+            ? $": {string.Join(Environment.NewLine, exception.ToString().Split(Environment.NewLine).Select(VisibleText.Of))}"
+            : $"; {RunOptions.LogLevel} Debug shows where: {exception.GetType().Name}: {VisibleText.Of(exception.Message)}";
     }
 
     /// <summary>

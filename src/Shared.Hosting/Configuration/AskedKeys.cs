@@ -38,6 +38,11 @@ internal sealed class AskedKeys
     /// <summary>The first part of a key that is unknown, from its beginning on; null when all of it is known.</summary>
     public string? UnknownIn(string key)
     {
+        if (key.Length == 0)
+        {
+            return key;
+        }
+
         for (var end = 0; end >= 0;)
         {
             end = key.IndexOf(':', end + 1);
@@ -56,7 +61,7 @@ internal sealed class AskedKeys
     {
         var parent = ConfigurationPath.GetParentPath(key);
         return _asked
-            .Where(asked => string.Equals(ConfigurationPath.GetParentPath(asked), parent, StringComparison.OrdinalIgnoreCase))
+            .Where(asked => asked.Length > 0 && string.Equals(ConfigurationPath.GetParentPath(asked), parent, StringComparison.OrdinalIgnoreCase))
             .Select(ConfigurationPath.GetSectionKey)!;
     }
 }

@@ -126,6 +126,7 @@ internal sealed class ApplicationCarriers
         // However many carriers a token has, their streams share one budget.
         var windows = _windows.GetOrAdd(carrier.ClientId, static _ => new WindowBudget());
         carrier.Multiplexer = new Multiplexer(stream, _time, incoming => _ = ServeAsync(carrier, incoming), windows);
+        Interlocked.MemoryBarrier();
         if (_gate.IsDraining)
         {
             // Whoever drained all of them met this one without a multiplexer.

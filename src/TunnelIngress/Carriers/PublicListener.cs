@@ -101,7 +101,18 @@ internal sealed class PublicListener : IConnectionListener
     /// <summary>Gives a connection to the web server, and waits until that has done with it.</summary>
     private async Task PassOnAsync(Socket socket, AcceptPlace place, CancellationToken unbound)
     {
-        var connection = _connections.Create(socket);
+        ConnectionContext connection;
+        try
+        {
+            connection = _connections.Create(socket);
+        }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        {
+            // It had to make room while it changed hands.
+            socket.Dispose();
+            return;
+        }
+
         connection.Features.Set(place);
         try
         {

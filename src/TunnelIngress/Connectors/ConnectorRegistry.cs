@@ -31,7 +31,7 @@ internal sealed class ConnectorRegistry(LimitOptions limits)
             }
 
             var sessions = _byTunnel.GetValueOrDefault(session.Tunnel, []);
-            if (sessions.Length >= limits.MaxConnectorsPerTunnel)
+            if (sessions.Count(static other => other.IsActive) >= limits.MaxConnectorsPerTunnel)
             {
                 return $"Tunnel {session.Tunnel} has its limit of {limits.MaxConnectorsPerTunnel} connectors. Stop some of them, or raise the ingress's Limits:MaxConnectorsPerTunnel.";
             }

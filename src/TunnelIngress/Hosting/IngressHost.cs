@@ -30,6 +30,9 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
     /// <summary>The first servicing release without the faults published for 10.0 in October 2026.</summary>
     private static readonly Version FixedRuntime = new(10, 0, 13);
 
+    /// <summary>What of the grace time the ingress's own pools may take before connectors are told to look elsewhere.</summary>
+    private const double PoolsShareOfGrace = 0.75;
+
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(2);
 
     private readonly ILogger<IngressHost> _logger = loggers.CreateLogger<IngressHost>();
@@ -166,10 +169,13 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         gate.Drain();
         services.GetRequiredService<ApplicationCarriers>().Drain();
 
-        // Pools open streams for as long as they have applications, and keep them open for ever: connectors are told when they have ended.
+        // Pools open streams for as long as they have applications, and keep them open for ever: connectors are told when they have ended. Drivers
+        // with pools of their own never leave by themselves, and the rest of the grace time is for what else there is.
         if (postgres is not null)
         {
-            await DrainAsync(postgres, limit.Token);
+            using var pools = new CancellationTokenSource(settings.Grace * PoolsShareOfGrace, time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(pools.Token, limit.Token);
+            await DrainAsync(postgres, either.Token);
         }
 
         await Task.WhenAll(connectors.All.Select(session => AnnounceDrainAsync(session, stopNow)));

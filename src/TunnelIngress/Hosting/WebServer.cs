@@ -152,7 +152,7 @@ internal static class WebServer
             ServerCertificateContext = certificates.Select(context.ClientHelloInfo.ServerName),
             EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
 
-            // What is upgraded to a WebSocket of ours speaks HTTP/1.1, as before.
+            // What is upgraded to a WebSocket of ours speaks HTTP/1.1.
             ApplicationProtocols = state.Current.FindByHostname(context.ClientHelloInfo.ServerName ?? "")?.Web is null ? Upgradable : Any,
             ClientCertificateRequired = false,
         }),

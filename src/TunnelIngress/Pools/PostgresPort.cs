@@ -39,7 +39,8 @@ internal sealed class PostgresPort : IAsyncDisposable
     {
         (_state, _streams, _secrets, _time, _logger) = (state, streams, secrets, time, logger);
         _directory = new TokenDirectory(state, time);
-        _limits = (settings.PostgresMaxClients, settings.PostgresMaxConnections);
+        // Applications of pools must leave places for those who come otherwise, connectors above all.
+        _limits = (Math.Min(settings.PostgresMaxClients, budget.Strangers), settings.PostgresMaxConnections);
         _handshake = new HandshakeOptions
         {
             Tls = serverName => new() { ServerCertificateContext = certificates.Select(serverName) },

@@ -45,7 +45,7 @@ internal static class HeaderRules
     /// <param name="trustsClient">The client is our operator's own proxy, which may say some of it.</param>
     public static bool IsAboutTheClient(string name, bool trustsClient)
     {
-        if (trustsClient && (SaidByProxy.Contains(name) || name.StartsWith(SaidByProxyPrefix, StringComparison.OrdinalIgnoreCase)))
+        if (trustsClient && !name.AsSpan().ContainsAnyExcept(PlainCharacters) && (SaidByProxy.Contains(name) || name.StartsWith(SaidByProxyPrefix, StringComparison.OrdinalIgnoreCase)))
         {
             return false;
         }

@@ -32,6 +32,9 @@ public sealed class ConnectorRegistryTests
         Assert.Null(registry.Add(second));
         Assert.Contains("Limits:MaxConnectors)", registry.Add(Session("three")), StringComparison.Ordinal);
 
+        // Its successor need not wait until it has ended.
+        first.Drain();
+        Assert.Contains("Limits:MaxConnectors)", registry.Add(Session("one")), StringComparison.Ordinal);
         registry.Remove(first);
 
         Assert.Null(registry.Add(Session("one")));

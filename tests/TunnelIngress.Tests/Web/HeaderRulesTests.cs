@@ -25,6 +25,13 @@ public sealed class HeaderRulesTests
     }
 
     [Theory]
+    [InlineData("X_Forwarded_For")]
+    [InlineData("X-Forwarded-Client_Cert")]
+    [InlineData("X.Real.IP")]
+    public void Our_operators_proxy_is_believed_in_the_spelling_that_it_takes_from_others_only(string name) =>
+        Assert.True(HeaderRules.IsAboutTheClient(name, trustsClient: true));
+
+    [Theory]
     [InlineData("Proxy")]
     [InlineData("proxy")]
     [InlineData("CF_Access_Client_Secret")]

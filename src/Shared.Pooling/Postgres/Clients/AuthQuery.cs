@@ -53,7 +53,7 @@ public sealed class AuthQuery : IAsyncDisposable
         }
 
         using var place = _queue.TryEnter(user, remote) ?? throw new HandshakeRefusedException(PostgresError.Fatal(
-            SqlState.TooManyConnections, $"sorry, too many users are being looked up at {_connector.Options.Dialer} already; try again"));
+            SqlState.TooManyConnections, "sorry, too many users are being looked up already; try again"));
         await _turn.WaitAsync(cancellationToken);
         try
         {

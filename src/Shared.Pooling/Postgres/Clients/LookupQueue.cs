@@ -1,5 +1,5 @@
 using System.Net;
-using System.Net.Sockets;
+using Shared.Streams.Sockets;
 
 namespace Shared.Pooling.Postgres.Clients;
 
@@ -12,14 +12,12 @@ internal sealed class LookupQueue
     /// <summary>So many users at once.</summary>
     public const int MostUsers = 200;
 
-    /// <summary>So many of them for one address (IPv6: for one /64, the least that a subscriber has).</summary>
+    /// <summary>So many of them for one address (<see cref="RemoteNetwork"/>), but this host's own, where a proxy stands for many.</summary>
     public const int MostOfOneAddress = 50;
-
-    private const int NetworkLength = 8;
 
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Place> _places = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, int> _addresses = new(StringComparer.Ordinal);
+    private readonly Dictionary<RemoteNetwork, int> _addresses = [];
 
     /// <summary>Takes a place; dispose it when the user was looked up.</summary>
     /// <param name="user">Who is looked up.</param>
@@ -32,13 +30,16 @@ internal sealed class LookupQueue
         {
             if (!_places.TryGetValue(user, out var place))
             {
-                var others = _addresses.GetValueOrDefault(address);
-                if (_places.Count >= MostUsers || others >= MostOfOneAddress)
+                if (_places.Count >= MostUsers || (address is { } one && _addresses.GetValueOrDefault(one) >= MostOfOneAddress))
                 {
                     return null;
                 }
 
-                _addresses[address] = others + 1;
+                if (address is { } counted)
+                {
+                    _addresses[counted] = _addresses.GetValueOrDefault(counted) + 1;
+                }
+
                 _places.Add(user, place = new Place(this, user, address));
             }
 
@@ -47,16 +48,8 @@ internal sealed class LookupQueue
         }
     }
 
-    private static string AddressOf(string remote)
-    {
-        if (!IPEndPoint.TryParse(remote, out var endPoint))
-        {
-            return remote;
-        }
-
-        var address = endPoint.Address.IsIPv4MappedToIPv6 ? endPoint.Address.MapToIPv4() : endPoint.Address;
-        return address.AddressFamily == AddressFamily.InterNetworkV6 ? Convert.ToHexString(address.GetAddressBytes().AsSpan(0, NetworkLength)) : address.ToString();
-    }
+    private static RemoteNetwork? AddressOf(string remote) =>
+        IPEndPoint.TryParse(remote, out var endPoint) && !IPAddress.IsLoopback(endPoint.Address) ? RemoteNetwork.Of(endPoint.Address) : null;
 
     private void Leave(Place place)
     {
@@ -68,18 +61,18 @@ internal sealed class LookupQueue
             }
 
             _places.Remove(place.User);
-            if (--_addresses[place.Address] == 0)
+            if (place.Address is { } address && --_addresses[address] == 0)
             {
-                _addresses.Remove(place.Address);
+                _addresses.Remove(address);
             }
         }
     }
 
-    private sealed class Place(LookupQueue queue, string user, string address) : IDisposable
+    private sealed class Place(LookupQueue queue, string user, RemoteNetwork? address) : IDisposable
     {
         public string User => user;
 
-        public string Address => address;
+        public RemoteNetwork? Address => address;
 
         public int Waiting { get; set; }
 

@@ -29,6 +29,14 @@ internal sealed class ClientPolicy(PoolMode mode, Pins refused)
 
         foreach (var effect in effects)
         {
+            if (effect.Kind == SqlEffectKind.Unseen)
+            {
+                return PostgresError.Error(SqlState.ProgramLimitExceeded, "the statements do too much to be looked into, and this pool refuses some") with
+                {
+                    Hint = "Send fewer of them at once.",
+                };
+            }
+
             if (mode == PoolMode.Statement && effect.Kind == SqlEffectKind.Begin)
             {
                 return PostgresError.Error(SqlState.FeatureNotSupported, "transaction blocks are not allowed in statement pooling mode");

@@ -268,6 +268,11 @@ internal sealed partial class RequestTranslator(ClientSession client)
             return;
         }
 
+        if (what == 'P')
+        {
+            _portals.Remove(name);
+        }
+
         var unnamed = what == 'S' && name.IsEmpty ? client.Statements.Unnamed : null;
         if (unnamed is not null)
         {

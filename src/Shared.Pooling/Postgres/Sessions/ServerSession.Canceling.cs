@@ -37,12 +37,19 @@ internal sealed partial class ServerSession
     {
         // Not under the gate.
         await Task.Yield();
-        await earlier;
-        var isKnown = await _owner.CancelAsync(_origin, () => BeginCancel(query));
-        lock (Gate)
+        await earlier.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        var isKnown = false;
+        try
         {
-            _cancelOnItsWay = false;
-            _cancelLost |= !isKnown;
+            isKnown = await _owner.CancelAsync(_origin, () => BeginCancel(query));
+        }
+        finally
+        {
+            lock (Gate)
+            {
+                _cancelOnItsWay = false;
+                _cancelLost |= !isKnown;
+            }
         }
 
         try

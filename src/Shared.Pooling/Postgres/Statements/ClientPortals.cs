@@ -39,6 +39,19 @@ internal sealed class ClientPortals
     public SqlEffect[]? EffectsOf(ReadOnlySpan<byte> name) =>
         name.IsEmpty ? _unnamed : _named?.GetValueOrDefault(ClientStatements.NameOf(name));
 
+    /// <summary>Forgets one that is closed.</summary>
+    public void Remove(ReadOnlySpan<byte> name)
+    {
+        if (name.IsEmpty)
+        {
+            _unnamed = null;
+        }
+        else
+        {
+            _named?.Remove(ClientStatements.NameOf(name));
+        }
+    }
+
     /// <summary>Forgets all: they end with their transaction.</summary>
     public void Clear() => (_named, _unnamed) = (null, null);
 }
