@@ -11,4 +11,10 @@ internal static partial class CertificateLog
 
     [LoggerMessage(1102, LogLevel.Warning, "Development certificates: clients must trust {File}", EventName = "DevelopmentCertificate")]
     public static partial void DevelopmentCertificate(this ILogger logger, string file);
+
+    [LoggerMessage(1103, LogLevel.Warning, "The certificate in {File} expires on {NotAfter:yyyy-MM-dd HH:mm} UTC, in {Days} days. Renew it and replace the file; it is read again by itself", EventName = "CertificateExpires")]
+    public static partial void CertificateExpires(this ILogger logger, string file, DateTime notAfter, int days);
+
+    [LoggerMessage(1104, LogLevel.Error, "The certificate in {File} expired on {NotAfter:yyyy-MM-dd HH:mm} UTC: no client accepts it. Renew it and replace the file; it is read again by itself", EventName = "CertificateExpired")]
+    public static partial void CertificateExpired(this ILogger logger, string file, DateTime notAfter);
 }

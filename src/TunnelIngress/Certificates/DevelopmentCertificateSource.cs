@@ -53,6 +53,9 @@ internal sealed class DevelopmentCertificateSource : ICertificateSource
     }
 
     /// <inheritdoc/>
+    public DateTimeOffset? ExpiresAt => null;
+
+    /// <inheritdoc/>
     public SslStreamCertificateContext Select(string serverName)
     {
         var name = serverName.Length == 0 || !_isKnown(serverName) ? Localhost : serverName;

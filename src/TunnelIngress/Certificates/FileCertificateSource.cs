@@ -8,7 +8,7 @@ namespace TunnelIngress.Certificates;
 
 /// <summary>
 /// A certificate in files, PEM or PFX, read again within seconds when they change (also when a symbolic link is swapped, as
-/// Kubernetes does). A replacement that is no good is logged and not used.
+/// Kubernetes does). A replacement that is no good is logged, not used and tried again: it may only be too early, or the system too busy.
 /// </summary>
 internal sealed class FileCertificateSource : ICertificateSource
 {
@@ -17,19 +17,26 @@ internal sealed class FileCertificateSource : ICertificateSource
     private readonly CertificateOptions _options;
     private readonly ILogger<FileCertificateSource> _logger;
     private readonly TimeProvider _time;
+    private readonly ExpiryWarning _expiry;
     private readonly ITimer _timer;
     private volatile SslStreamCertificateContext _context;
     private string _stamp;
+    private string? _rejected;
 
     /// <summary>Loads the certificate.</summary>
     /// <exception cref="ConfigurationException">It cannot be used; the message names the file and says why.</exception>
     public FileCertificateSource(CertificateOptions options, TimeProvider time, ILogger<FileCertificateSource> logger)
     {
         (_options, _time, _logger) = (options, time, logger);
+        _expiry = new ExpiryWarning(options.File!, time, logger);
         _stamp = Stamp();
         _context = Load();
+        _expiry.Look(_context.TargetCertificate);
         _timer = time.CreateTimer(static state => ((FileCertificateSource)state!).Look(), this, Interval, Interval);
     }
+
+    /// <inheritdoc/>
+    public DateTimeOffset? ExpiresAt => _context.TargetCertificate.NotAfter.ToUniversalTime();
 
     /// <inheritdoc/>
     public SslStreamCertificateContext Select(string serverName) => _context;
@@ -39,21 +46,27 @@ internal sealed class FileCertificateSource : ICertificateSource
 
     private void Look()
     {
+        var stamp = "";
         try
         {
-            var stamp = Stamp();
-            if (stamp == _stamp)
+            _expiry.Look(_context.TargetCertificate);
+            stamp = Stamp();
+            if (stamp != _stamp)
             {
-                return;
+                _context = Load();
+                _stamp = stamp;
             }
 
-            _stamp = stamp;
-            _context = Load();
+            _rejected = null;
         }
         catch (Exception exception)
         {
             // Whatever it is: an exception that leaves a timer's callback ends the process.
-            _logger.CertificateRejected(_options.File!, exception.Message);
+            if (stamp != _rejected)
+            {
+                _rejected = stamp;
+                _logger.CertificateRejected(_options.File!, exception.Message);
+            }
         }
     }
 
@@ -70,14 +83,20 @@ internal sealed class FileCertificateSource : ICertificateSource
             throw Unusable($"cannot be used: {exception.Message} The file must hold the PEM chain, with the private key in it or in --certificate-key, or be a PFX file.", exception);
         }
 
-        var now = _time.GetUtcNow();
-        if (leaf.NotAfter.ToUniversalTime() < now.UtcDateTime)
+        var now = _time.GetUtcNow().UtcDateTime;
+        if (leaf.NotAfter.ToUniversalTime() < now)
         {
             throw Unusable($"expired on {leaf.NotAfter.ToUniversalTime():yyyy-MM-dd}. Renew it.");
         }
 
+        if (leaf.NotBefore.ToUniversalTime() > now)
+        {
+            throw Unusable($"is valid from {leaf.NotBefore.ToUniversalTime():yyyy-MM-dd HH:mm:ss} UTC on, and no client takes it before. Use one that is valid now; if this one should be, set this host's clock.");
+        }
+
+        var context = SslStreamCertificateContext.Create(leaf, chain, offline: true);
         _logger.CertificateLoaded(leaf.Subject, _options.File!, leaf.NotAfter.ToUniversalTime());
-        return SslStreamCertificateContext.Create(leaf, chain, offline: true);
+        return context;
     }
 
     private ConfigurationException Unusable(string why, Exception? cause = null) => new("Certificate:File", $"The certificate in {_options.File} {why}", cause);

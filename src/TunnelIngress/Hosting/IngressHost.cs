@@ -46,6 +46,11 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         await using var app = WebServer.Build(sockets, certificates, state, loggers, Register);
         var services = app.Services;
         var local = services.GetRequiredService<LocalListeners>();
+        if (certificates is { ExpiresAt: not null })
+        {
+            services.GetRequiredService<IngressMetrics>().ObserveCertificate(() => certificates.ExpiresAt.Value - time.GetUtcNow());
+        }
+
         await StartAsync(app);
         local.Apply(settings.Local);
         var postgres = StartPostgres(services);

@@ -67,6 +67,11 @@ internal sealed class IngressMetrics : IDisposable
     public void ConnectionRefused(AcceptRefusal refusal) =>
         _connectionsRefused.Add(1, new TagList { { "limit", refusal.ToString().ToLowerInvariant() } });
 
+    /// <summary>Called once, when there is a certificate that somebody else renews.</summary>
+    public void ObserveCertificate(Func<TimeSpan> left) =>
+        _meter.CreateObservableGauge(
+            "certificate_expires_seconds", () => (long)left().TotalSeconds, description: "Time until the certificate in use expires; negative once it has");
+
     /// <summary>Called once, by who keeps them.</summary>
     public void ObserveApplicationCarriers(Func<int> count) =>
         _meter.CreateObservableGauge("application_carriers", count, description: "Connections of applications that streams share");

@@ -84,6 +84,9 @@ public sealed class FileCertificateSourceTests : IDisposable
 
         await WriteAsync("a.example.com", DateTimeOffset.UtcNow.AddDays(-1));
         Assert.Contains("expired", Assert.Throws<ConfigurationException>(Open).Message, StringComparison.Ordinal);
+
+        await WriteAsync("a.example.com", notBefore: _time.GetUtcNow().AddMinutes(1));
+        Assert.Contains("is valid from", Assert.Throws<ConfigurationException>(Open).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -148,11 +151,60 @@ public sealed class FileCertificateSourceTests : IDisposable
         Assert.Equal("b.example.com", await _certificates.HandshakeAsync(source, "b.example.com"));
     }
 
+    [Fact]
+    public async Task A_replacement_that_is_not_valid_yet_is_told_once_and_taken_when_it_is()
+    {
+        await WriteAsync("a.example.com");
+        await using var source = Open();
+
+        await WriteAsync("b.example.com", notBefore: _time.GetUtcNow().AddSeconds(20));
+        _time.Advance(Interval * 3);
+        Assert.Equal("CN=a.example.com", source.Select("").TargetCertificate.Subject);
+        Assert.Contains("is valid from", Assert.Single(_log.Entries, static entry => entry.Event == "CertificateRejected").Message, StringComparison.Ordinal);
+
+        // Nothing of the files has changed since: only what stood against them is over.
+        _time.Advance(Interval * 10);
+        Assert.Equal("CN=b.example.com", source.Select("").TargetCertificate.Subject);
+        Assert.Equal((1, 2), (_log.Count("CertificateRejected"), _log.Count("CertificateLoaded")));
+    }
+
+    [Fact]
+    public async Task A_bad_replacement_that_comes_again_is_told_again()
+    {
+        await WriteAsync("a.example.com");
+        var good = await File.ReadAllTextAsync(Chain, Cancel);
+        await using var source = Open();
+
+        foreach (var content in new[] { "half a certific", good, "half a certific" })
+        {
+            await File.WriteAllTextAsync(Chain, content, Cancel);
+            _time.Advance(Interval * 2);
+        }
+
+        Assert.Equal(2, _log.Count("CertificateRejected"));
+    }
+
+    [Fact]
+    public async Task A_certificate_that_expires_in_use_is_told_also_while_its_replacement_is_bad()
+    {
+        var expiry = _time.GetUtcNow().AddSeconds(20);
+        await WriteAsync("a.example.com", expiry);
+        await using var source = Open();
+        Assert.Equal(expiry.ToUnixTimeSeconds(), source.ExpiresAt!.Value.ToUnixTimeSeconds());
+        Assert.Equal((1, 0), (_log.Count("CertificateExpires"), _log.Count("CertificateExpired")));
+
+        await File.WriteAllTextAsync(Chain, "half a certific", Cancel);
+        _time.Advance(Interval * 20);
+
+        Assert.Equal((1, 1), (_log.Count("CertificateExpires"), _log.Count("CertificateExpired")));
+        Assert.Contains(Chain, Assert.Single(_log.Entries, static entry => entry.Event == "CertificateExpired").Message, StringComparison.Ordinal);
+    }
+
     private FileCertificateSource Open() => new(new CertificateOptions { File = Chain, KeyFile = Key }, _time, _log);
 
-    private async Task WriteAsync(string hostname, DateTimeOffset? notAfter = null)
+    private async Task WriteAsync(string hostname, DateTimeOffset? notAfter = null, DateTimeOffset? notBefore = null)
     {
-        var (chain, key) = _certificates.Pem(hostname, notAfter);
+        var (chain, key) = _certificates.Pem(hostname, notAfter, notBefore);
         await File.WriteAllTextAsync(Chain, chain, Cancel);
         await File.WriteAllTextAsync(Key, key, Cancel);
     }

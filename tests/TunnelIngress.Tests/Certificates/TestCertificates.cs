@@ -24,7 +24,7 @@ internal sealed class TestCertificates : IDisposable
         _ca = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddYears(-2), DateTimeOffset.UtcNow.AddYears(10));
     }
 
-    public X509Certificate2 Issue(string hostname, DateTimeOffset? notAfter = null)
+    public X509Certificate2 Issue(string hostname, DateTimeOffset? notAfter = null, DateTimeOffset? notBefore = null)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest($"CN={hostname}", key, HashAlgorithmName.SHA256);
@@ -32,7 +32,7 @@ internal sealed class TestCertificates : IDisposable
         names.AddDnsName(hostname);
         request.CertificateExtensions.Add(names.Build());
         using var issued = request.Create(
-            _ca, DateTimeOffset.UtcNow.AddYears(-1), notAfter ?? DateTimeOffset.UtcNow.AddYears(1), RandomNumberGenerator.GetBytes(16));
+            _ca, notBefore ?? DateTimeOffset.UtcNow.AddYears(-1), notAfter ?? DateTimeOffset.UtcNow.AddYears(1), RandomNumberGenerator.GetBytes(16));
         return issued.CopyWithPrivateKey(key);
     }
 
@@ -44,9 +44,9 @@ internal sealed class TestCertificates : IDisposable
     }
 
     /// <summary>Chain and key as PEM texts.</summary>
-    public (string Chain, string Key) Pem(string hostname, DateTimeOffset? notAfter = null)
+    public (string Chain, string Key) Pem(string hostname, DateTimeOffset? notAfter = null, DateTimeOffset? notBefore = null)
     {
-        using var certificate = Issue(hostname, notAfter);
+        using var certificate = Issue(hostname, notAfter, notBefore);
         using var key = certificate.GetECDsaPrivateKey()!;
         return ($"{certificate.ExportCertificatePem()}\n{_ca.ExportCertificatePem()}\n", key.ExportPkcs8PrivateKeyPem() + "\n");
     }
