@@ -11,6 +11,7 @@ namespace TunnelIngress.State;
 /// <summary>The state in one SQLite file: durable before a change returns (WAL, synchronous=FULL), readable by its owner only.</summary>
 internal sealed class SqliteStateStore : IStateStore
 {
+    private const int Full = 13;
     private const int ConstraintViolation = 19;
     private const int BusyTimeoutSeconds = 10;
 
@@ -332,6 +333,10 @@ internal sealed class SqliteStateStore : IStateStore
             await connection.OpenAsync(cancellationToken);
             await connection.ExecuteAsync("PRAGMA synchronous = FULL");
             return await work(connection);
+        }
+        catch (SqliteException exception) when (exception.SqliteErrorCode == Full)
+        {
+            throw new IOException($"The disk of the state is full; free some space where {Path} is and try again. Nothing was changed.", exception);
         }
         catch (SqliteException exception)
         {

@@ -1,3 +1,4 @@
+using Microsoft.Data.Sqlite;
 using TunnelIngress.Access;
 using TunnelIngress.State;
 
@@ -30,6 +31,32 @@ public sealed class SqliteStateStoreTests : IDisposable
         Assert.Equal(["orders-db", "users-db"], read.Scope.Services);
         Assert.Equal(Samples.Now.AddDays(90), read.ExpiresAt);
         Assert.Equal(access.Secrets[0].Hash, Assert.Single(read.Secrets).Hash);
+    }
+
+    [Fact]
+    public async Task Full_disk_is_told_with_what_to_do_and_changes_nothing()
+    {
+        var store = await Samples.OpenFilledAsync(_directory.Path);
+        var (token, _) = Samples.NewToken(Samples.Access("orders-db"));
+        await store.AddTokenAsync(token, Cancel);
+        await using (var connection = new SqliteConnection($"Data Source={store.Path}"))
+        {
+            // SQLite calls a table that has used up its row numbers full as well.
+            await connection.OpenAsync(Cancel);
+            await using var command = connection.CreateCommand();
+            command.CommandText = """
+                CREATE TABLE used_up (id INTEGER PRIMARY KEY AUTOINCREMENT);
+                INSERT INTO used_up VALUES (9223372036854775807);
+                CREATE TRIGGER no_space AFTER UPDATE ON revision BEGIN INSERT INTO used_up VALUES (NULL); END;
+                """;
+            await command.ExecuteNonQueryAsync(Cancel);
+        }
+
+        var failure = await Assert.ThrowsAsync<IOException>(() => store.RevokeTokenAsync(token.ClientId, Samples.Now, Cancel));
+
+        Assert.StartsWith("The disk of the state is full; free some space", failure.Message, StringComparison.Ordinal);
+        Assert.Contains(store.Path, failure.Message, StringComparison.Ordinal);
+        Assert.Null((await store.LoadAsync(Cancel)).Tokens[token.ClientId].RevokedAt);
     }
 
     [Fact]
