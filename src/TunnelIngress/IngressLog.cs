@@ -60,6 +60,11 @@ internal static partial class IngressLog
     [LoggerMessage(1518, LogLevel.Error, "Access could not be withdrawn everywhere; it is tried again in a second", EventName = "WithdrawalFailed")]
     public static partial void WithdrawalFailed(this ILogger logger, Exception exception);
 
+    [LoggerMessage(1519, LogLevel.Warning,
+        "The system's clock jumped by {Seconds} s. New streams go by it at once, running ones in {DoubtSeconds} s: if it is wrong, set it right before their tokens expire by it",
+        EventName = "ClockJumped")]
+    public static partial void ClockJumped(this ILogger logger, double seconds, double doubtSeconds);
+
     [LoggerMessage(1520, LogLevel.Information, "Stream {StreamId} opened: tunnel {Tunnel}, service {Service}, token {Token}, from {From}, connector {Connector}, in {OpenMs} ms", EventName = "StreamOpened")]
     public static partial void StreamOpened(
         this ILogger logger, string streamId, string tunnel, string service, string token, string from, string connector, double openMs);

@@ -68,7 +68,7 @@ internal sealed class PostgresPort : IAsyncDisposable
 
     /// <summary>Disconnects applications whose token is not good for their service any more.</summary>
     /// <returns>How many.</returns>
-    public int EndWithdrawn() => _pooler.EndClients((user, pool) => !_directory.MayStay(user, pool), "access was withdrawn");
+    public int EndWithdrawn(DateTimeOffset now) => _pooler.EndClients((user, pool) => !_directory.MayStay(user, pool, now), "access was withdrawn");
 
     /// <summary>Takes no new applications and waits until those that are served have left.</summary>
     /// <exception cref="OperationCanceledException">They did not leave in time.</exception>

@@ -26,8 +26,8 @@ internal sealed class TokenDirectory(StateWatcher state, TimeProvider time) : IC
     }
 
     /// <summary>True while a client that was let in may stay.</summary>
-    public bool MayStay(string user, string service) =>
-        state.Current.Tokens.TryGetValue(user, out var token) && token.IsUsableAt(time.GetUtcNow()) && token.Scope.MayAccess(service);
+    public bool MayStay(string user, string service, DateTimeOffset now) =>
+        state.Current.Tokens.TryGetValue(user, out var token) && token.IsUsableAt(now) && token.Scope.MayAccess(service);
 
     private static (string? Service, string Database) Asked(StateSnapshot snapshot, ClientRequest request)
     {

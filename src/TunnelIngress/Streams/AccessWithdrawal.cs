@@ -11,7 +11,8 @@ namespace TunnelIngress.Streams;
 /// <summary>
 /// Cuts what is no longer allowed: streams, requests and connectors whose token was revoked, has expired or lost its access, or whose service or
 /// tunnel is gone, or has changed between plain bytes and HTTP.
-/// Looks at every change of the state, and once a second for expiries. A rotated secret cuts nothing.
+/// Looks at every change of the state, and once a second for expiries. A rotated secret cuts nothing, nor does a jump of the clock at
+/// once.
 /// </summary>
 internal sealed class AccessWithdrawal(
     StateWatcher state, ConnectorRegistry connectors, StreamSet<StreamInfo> streams, StreamSet<RequestInfo> requests, ApplicationCarriers carriers, PostgresPort? postgres,
@@ -19,6 +20,8 @@ internal sealed class AccessWithdrawal(
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
     private static readonly StreamAbort Reason = new(AbortCode.Revoked, "access was withdrawn");
+
+    private readonly ExpiryClock _clock = new(time, logger);
 
     /// <summary>Watches until cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
@@ -58,7 +61,7 @@ internal sealed class AccessWithdrawal(
     private void EnforceNow()
     {
         var snapshot = state.Current;
-        var now = time.GetUtcNow();
+        var now = _clock.Look();
         var withdrawn = connectors.All.Where(session => !MayConnect(snapshot, session, now)).ToArray();
         foreach (var session in withdrawn)
         {
@@ -70,7 +73,7 @@ internal sealed class AccessWithdrawal(
         // Connections to origins are shared among callers: what a caller loses is his requests.
         var cut = requests.Abort(info => !MayRun(snapshot, info, now), Reason) + streams.Abort(info => !MayRun(snapshot, info, now), Reason);
         carriers.EndWithdrawn();
-        var clients = postgres?.EndWithdrawn() ?? 0;
+        var clients = postgres?.EndWithdrawn(now) ?? 0;
         if (cut > 0 || withdrawn.Length > 0 || clients > 0)
         {
             logger.AccessWithdrawn(

@@ -23,6 +23,7 @@ internal enum ClientState
 /// <param name="time">The clock.</param>
 internal sealed class ClientActivity(TimeProvider time)
 {
+    private readonly long _connectedAt = time.GetTimestamp();
     private long _since = time.GetTimestamp();
     private long _requests;
     private long _transactions;
@@ -42,6 +43,9 @@ internal sealed class ClientActivity(TimeProvider time)
 
     /// <summary>When it connected, for people.</summary>
     public DateTimeOffset Connected { get; } = time.GetUtcNow();
+
+    /// <summary>How long it has been connected, whatever became of the system's clock.</summary>
+    public TimeSpan Age => time.GetElapsedTime(_connectedAt);
 
     public void Waiting() => Enter(ClientState.Waiting);
 

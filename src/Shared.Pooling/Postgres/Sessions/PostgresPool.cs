@@ -176,7 +176,7 @@ internal sealed partial class PostgresPool : IServerOwner, IAsyncDisposable
             Interlocked.Add(ref _requests, client.Activity.Requests);
             Interlocked.Add(ref _transactions, client.Activity.Transactions);
             _events.ClientEnded(
-                Name, client.Identity.User, client.Identity.Id, client.Activity.Requests, Time.GetUtcNow() - client.Activity.Connected, client.EndReason);
+                Name, client.Identity.User, client.Identity.Id, client.Activity.Requests, client.Activity.Age, client.EndReason);
         }
     }
 
