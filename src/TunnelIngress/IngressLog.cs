@@ -39,6 +39,9 @@ internal static partial class IngressLog
     [LoggerMessage(1511, LogLevel.Warning, "Connector {Connector} offline: tunnel {Tunnel}, {Streams} streams cut: {Reason}", EventName = "ConnectorOffline")]
     public static partial void ConnectorOffline(this ILogger logger, string connector, string tunnel, int streams, string reason);
 
+    [LoggerMessage(1524, LogLevel.Information, "Connector {Connector} left: tunnel {Tunnel}", EventName = "ConnectorLeft")]
+    public static partial void ConnectorLeft(this ILogger logger, string connector, string tunnel);
+
     [LoggerMessage(1512, LogLevel.Information, "Connector {Connector} drains: tunnel {Tunnel}, {Streams} streams left", EventName = "ConnectorDraining")]
     public static partial void ConnectorDraining(this ILogger logger, string connector, string tunnel, int streams);
 

@@ -121,6 +121,8 @@ public sealed class FaultTests(ClusterFixture fixture) : IAsyncLifetime
         await client.CloseAsync();
         Assert.Equal(0, await draining.WaitForExitAsync(Patience));
         Assert.Equal(0, draining.Count("DrainCut"));
+        await _cluster.Ingress.WaitForAsync("ConnectorLeft");
+        Assert.Equal(0, _cluster.Ingress.Count("ConnectorOffline"));
     }
 
     [Fact]
@@ -163,6 +165,28 @@ public sealed class FaultTests(ClusterFixture fixture) : IAsyncLifetime
         await Assert.ThrowsAnyAsync<NpgsqlException>(() => query.WaitAsync(Patience, Cancelled));
         Assert.Equal(0, await draining.WaitForExitAsync(Patience));
         Assert.Equal(1, draining.Count("DrainCut"));
+        Assert.Contains("shutdown", (await _cluster.Ingress.WaitForAsync("StreamEnded"))["Reason"], StringComparison.Ordinal);
+        await _cluster.Ingress.WaitForAsync("ConnectorLeft");
+        Assert.Equal(0, _cluster.Ingress.Count("ConnectorOffline"));
+    }
+
+    [Fact]
+    public async Task Ingress_that_is_told_to_stop_at_once_cuts_its_streams_as_shut_down_at_both_ends()
+    {
+        var connector = await _cluster.StartConnectorAsync();
+        await using var client = await ConnectAsync();
+        var query = DatabaseClient.QueryForEverAsync(client);
+
+        await _cluster.Ingress.SignalAsync("TERM");
+        await _cluster.Ingress.WaitForAsync("Draining");
+        await _cluster.Ingress.SignalAsync("TERM");
+
+        await Assert.ThrowsAnyAsync<NpgsqlException>(() => query.WaitAsync(Patience, Cancelled));
+        Assert.Equal(0, await _cluster.Ingress.WaitForExitAsync(Patience));
+        Assert.Contains("shutdown", (await _cluster.Ingress.WaitForAsync("StreamEnded"))["Reason"], StringComparison.Ordinal);
+        Assert.Contains("shutdown", (await connector.WaitForAsync("StreamEnded"))["Reason"], StringComparison.Ordinal);
+        await _cluster.Ingress.WaitForAsync("ConnectorLeft");
+        Assert.Equal(0, _cluster.Ingress.Count("ConnectorOffline"));
     }
 
     [Fact]

@@ -53,6 +53,7 @@ internal sealed class ConnectorHost(Func<ConnectorSettings> load, TimeProvider t
         catch (OperationCanceledException)
         {
             _logger.DrainCut(StreamsOf(links));
+            await Task.WhenAll(links.Select(static link => link.CutAsync()));
         }
     }
 

@@ -19,6 +19,8 @@ internal sealed class ControlSession(
     Uri ingress, string connectorId, WebSocketDialer dialer, CarrierDialer carriers, CurrentSettings settings, StreamServer server, TimeProvider time,
     ILoggerFactory loggers)
 {
+    private static readonly TimeSpan CutTimeout = TimeSpan.FromSeconds(1);
+
     private readonly ILogger<ControlSession> _logger = loggers.CreateLogger<ControlSession>();
     private readonly StreamSet<string> _streams = new();
     private readonly Signal _servicesChanged = new();
@@ -86,6 +88,21 @@ internal sealed class ControlSession(
             }
 
             await registration.Intake.WhenDrainedAsync(grace);
+        }
+    }
+
+    /// <summary>Cuts what runs. The session still stands for a moment, so that the other end learns why: its loss would say something else.</summary>
+    public async Task CutAsync()
+    {
+        _streams.Abort(static _ => true, new StreamAbort(AbortCode.Shutdown, "the connector's grace time is over"));
+        using var limit = new CancellationTokenSource(CutTimeout, time);
+        try
+        {
+            await (_registration?.Intake.WhenDrainedAsync(limit.Token) ?? Task.CompletedTask);
+        }
+        catch (OperationCanceledException)
+        {
+            // The ingress takes nothing; it will see the session's end.
         }
     }
 

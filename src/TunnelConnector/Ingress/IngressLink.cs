@@ -76,6 +76,9 @@ internal sealed class IngressLink(
     public Task DrainAsync(CancellationToken grace) =>
         Task.WhenAll(Sessions().Select(session => session.Session.DrainAsync(grace)));
 
+    /// <summary>Cuts the streams that the grace time was not enough for.</summary>
+    public Task CutAsync() => Task.WhenAll(Sessions().Select(static session => session.Session.CutAsync()));
+
     /// <summary>The configuration was reloaded.</summary>
     public void OnServicesChanged()
     {

@@ -17,6 +17,9 @@ internal enum SessionState
     /// <summary>Out of rotation: running streams finish, no new ones.</summary>
     Draining,
 
+    /// <summary>Out of rotation: its access was withdrawn, and its control channel is being cut.</summary>
+    Withdrawn,
+
     /// <summary>The control channel is gone, and so is everything that hung on it.</summary>
     Closed,
 }
@@ -238,6 +241,9 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
     /// <summary>Out of rotation: parked channels and idle carriers are closed, waiters go elsewhere, running streams go on.</summary>
     public void Drain() => MoveTo(SessionState.Draining);
 
+    /// <summary>Out of rotation as with <see cref="Drain"/>, but nobody has said goodbye.</summary>
+    public void Withdraw() => MoveTo(SessionState.Withdrawn);
+
     /// <summary>The control channel is gone. Running streams are the caller's to cut.</summary>
     public void Close() => MoveTo(SessionState.Closed);
 
@@ -266,13 +272,13 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
 
         foreach (var carrier in carriers)
         {
-            if (state == SessionState.Draining)
+            if (state == SessionState.Closed)
             {
-                carrier.Drain();
+                carrier.Abort(new StreamAbort(AbortCode.ConnectionLost, "the connector's session ended"));
             }
             else
             {
-                carrier.Abort(new StreamAbort(AbortCode.ConnectionLost, "the connector's session ended"));
+                carrier.Drain();
             }
         }
 

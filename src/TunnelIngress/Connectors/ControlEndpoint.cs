@@ -78,10 +78,21 @@ internal sealed class ControlEndpoint(
         finally
         {
             registry.Remove(session);
+
+            // Whoever has announced it and carries nothing any more is no loss, however the channel ends.
+            var hasLeft = session is { State: SessionState.Draining, Load: 0 };
             session.Close();
             var cut = streams.Abort(
                 info => info.Session == session, new StreamAbort(AbortCode.ConnectionLost, "the connector went away"));
-            logger.ConnectorOffline(session.Connector, tunnel, cut, reason);
+            if (hasLeft)
+            {
+                logger.ConnectorLeft(session.Connector, tunnel);
+            }
+            else
+            {
+                logger.ConnectorOffline(session.Connector, tunnel, cut, reason);
+            }
+
             control.Abort();
         }
     }

@@ -203,9 +203,24 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         var reason = new StreamAbort(AbortCode.Shutdown, "the ingress's grace time is over");
         requests.Close(reason);
         streams.Close(reason);
+        await WhenCutAsync(streams);
         foreach (var session in connectors.All)
         {
             await session.Control.CloseAsync(System.Net.WebSockets.WebSocketCloseStatus.EndpointUnavailable, "ingress stops");
+        }
+    }
+
+    // While their connectors' sessions still stand: the loss of a session says something else than why they were cut.
+    private async Task WhenCutAsync(StreamSet<StreamInfo> streams)
+    {
+        using var limit = new CancellationTokenSource(StopTimeout, time);
+        try
+        {
+            await streams.WhenEmptyAsync(limit.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // Whoever takes nothing, not even an end, sees that of its connection.
         }
     }
 

@@ -66,7 +66,7 @@ internal sealed class AccessWithdrawal(
         foreach (var session in withdrawn)
         {
             // Its own control loop then cuts its streams and takes it off the books.
-            session.Drain();
+            session.Withdraw();
             session.Control.Abort();
         }
 

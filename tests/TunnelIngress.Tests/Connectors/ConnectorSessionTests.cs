@@ -68,6 +68,18 @@ public sealed class ConnectorSessionTests
     }
 
     [Fact]
+    public void Session_that_has_said_goodbye_can_still_be_withdrawn_but_not_the_other_way_round()
+    {
+        _session.Drain();
+        _session.Withdraw();
+        Assert.Equal(SessionState.Withdrawn, _session.State);
+
+        _session.Drain();
+        Assert.Equal(SessionState.Withdrawn, _session.State);
+        Assert.False(_session.IsActive);
+    }
+
+    [Fact]
     public void Only_what_a_service_can_be_called_is_announced()
     {
         _session.Announce(["orders-db", "users-db", "Orders", "a, orders-db", "\e[2J", "-", new string('a', 64)]);
