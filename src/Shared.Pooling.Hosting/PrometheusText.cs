@@ -20,8 +20,8 @@ internal sealed class PrometheusText
     public void Add(Metric metric)
     {
         var name = NameOf(metric);
-        _text.Append("# HELP ").Append(name).Append(' ').AppendLine(Escape(metric.Description, quotes: false));
-        _text.Append("# TYPE ").Append(name).Append(' ').AppendLine(TypeOf(metric.MetricType));
+        _text.Append("# HELP ").Append(name).Append(' ').Append(Escape(metric.Description, quotes: false)).Append('\n');
+        _text.Append("# TYPE ").Append(name).Append(' ').Append(TypeOf(metric.MetricType)).Append('\n');
         foreach (ref readonly var point in metric.GetMetricPoints())
         {
             if (metric.MetricType == MetricType.Histogram)
@@ -38,7 +38,6 @@ internal sealed class PrometheusText
     /// <summary>What was added since the last time.</summary>
     public byte[] Take()
     {
-        _text.Replace("\r\n", "\n");
         var taken = Encoding.UTF8.GetBytes(_text.ToString());
         _text.Clear();
         return taken;
@@ -107,7 +106,7 @@ internal sealed class PrometheusText
             AddLabel(ref before, "le", bound);
         }
 
-        _text.Append(before == '{' ? "" : "}").Append(' ').AppendLine(value);
+        _text.Append(before == '{' ? "" : "}").Append(' ').Append(value).Append('\n');
     }
 
     private void AddLabel(ref char before, string key, string? value)

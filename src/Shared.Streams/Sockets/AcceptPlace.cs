@@ -29,7 +29,7 @@ public sealed class AcceptPlace : IDisposable
     {
         (_budget, Address, Close) = (budget, address, close);
         Newcomer = new LinkedListNode<AcceptPlace>(this);
-        Network = address is null || IPAddress.IsLoopback(address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address) ? null : RemoteNetwork.Of(address);
+        Network = RemoteNetwork.OfAnotherHost(address);
     }
 
     /// <summary>Completes when the place was disposed of.</summary>

@@ -18,14 +18,15 @@ public readonly record struct RemoteNetwork
     /// <summary>The network of an address; an IPv4 address in IPv6 form is the same address.</summary>
     public static RemoteNetwork Of(IPAddress address)
     {
-        if (address.IsIPv4MappedToIPv6)
-        {
-            address = address.MapToIPv4();
-        }
-
+        address = Unmapped(address);
         Span<byte> bytes = stackalloc byte[16];
         bytes.Clear();
         address.TryWriteBytes(bytes, out _);
         return new RemoteNetwork(address.AddressFamily, BinaryPrimitives.ReadUInt64BigEndian(bytes));
     }
+
+    /// <summary>The network of an address, or null when it is this host's own or not known: a proxy there stands for many.</summary>
+    public static RemoteNetwork? OfAnotherHost(IPAddress? address) => address is null || IPAddress.IsLoopback(Unmapped(address)) ? null : Of(address);
+
+    private static IPAddress Unmapped(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
 }

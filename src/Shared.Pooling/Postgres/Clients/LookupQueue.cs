@@ -25,7 +25,7 @@ internal sealed class LookupQueue
     /// <returns>Null when there is none left.</returns>
     public IDisposable? TryEnter(string user, string remote)
     {
-        var address = AddressOf(remote);
+        var address = RemoteNetwork.OfAnotherHost(IPEndPoint.TryParse(remote, out var endPoint) ? endPoint.Address : null);
         lock (_gate)
         {
             if (!_places.TryGetValue(user, out var place))
@@ -47,9 +47,6 @@ internal sealed class LookupQueue
             return place;
         }
     }
-
-    private static RemoteNetwork? AddressOf(string remote) =>
-        IPEndPoint.TryParse(remote, out var endPoint) && !IPAddress.IsLoopback(endPoint.Address) ? RemoteNetwork.Of(endPoint.Address) : null;
 
     private void Leave(Place place)
     {

@@ -180,13 +180,14 @@ internal ref struct SqlLexer(ReadOnlySpan<byte> sql, bool standardConformingStri
 
     private SqlToken Word(int start)
     {
-        if (Peek(1) == '\'' && (char)(_sql[start] | 0x20) is 'e' or 'b' or 'x' or 'n' && Peek(1) == '\'')
+        var first = (char)(_sql[start] | 0x20);
+        if (first is 'e' or 'b' or 'x' or 'n' && Peek(1) == '\'')
         {
-            var escapes = (_sql[start] | 0x20) == 'e' || ((_sql[start] | 0x20) == 'n' && !standardConformingStrings);
+            var escapes = first == 'e' || (first == 'n' && !standardConformingStrings);
             return Quoted(start, start + 1, escapes, SqlTokenKind.OtherLiteral);
         }
 
-        if ((_sql[start] | 0x20) == 'u' && Peek(1) == '&' && Peek(2) is (byte)'\'' or (byte)'"')
+        if (first == 'u' && Peek(1) == '&' && Peek(2) is (byte)'\'' or (byte)'"')
         {
             _hadEscapedName |= Peek(2) == '"';
             return Quoted(start, start + 2, escapes: false, SqlTokenKind.OtherLiteral);
