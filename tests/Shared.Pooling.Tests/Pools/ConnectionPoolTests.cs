@@ -7,7 +7,7 @@ namespace Shared.Pooling.Tests.Pools;
 public sealed class ConnectionPoolTests : IAsyncDisposable
 {
     private readonly FakeTimeProvider _time = new();
-    private readonly ConcurrentBag<Connection> _opened = [];
+    private readonly ConcurrentBag<TestConnection> _opened = [];
     private readonly List<IAsyncDisposable> _pools = [];
     private Exception? _refusal;
 
@@ -332,7 +332,7 @@ public sealed class ConnectionPoolTests : IAsyncDisposable
                     await cancellation.CancelAsync();
                 }
 
-                Connection connection;
+                TestConnection connection;
                 try
                 {
                     connection = await acquiring;
@@ -359,14 +359,14 @@ public sealed class ConnectionPoolTests : IAsyncDisposable
         await UntilAsync(() => _opened.Count(static connection => !connection.Closed.Task.IsCompleted) == pool.Counts.Idle);
     }
 
-    private ConnectionPool<Connection> Start(PoolOptions options, ConnectionBudget? budget = null)
+    private ConnectionPool<TestConnection> Start(PoolOptions options, ConnectionBudget? budget = null)
     {
-        var pool = new ConnectionPool<Connection>(ConnectAsync, options, budget, _time);
+        var pool = new ConnectionPool<TestConnection>(ConnectAsync, options, budget, _time);
         _pools.Add(pool);
         return pool;
     }
 
-    private async ValueTask<Connection> ConnectAsync(CancellationToken cancellationToken)
+    private async ValueTask<TestConnection> ConnectAsync(CancellationToken cancellationToken)
     {
         await Task.Yield();
         if (_refusal is not null)
@@ -374,7 +374,7 @@ public sealed class ConnectionPoolTests : IAsyncDisposable
             throw _refusal;
         }
 
-        var connection = new Connection();
+        var connection = new TestConnection();
         _opened.Add(connection);
         return connection;
     }
@@ -387,27 +387,6 @@ public sealed class ConnectionPoolTests : IAsyncDisposable
             Assert.True(attempt < 1000, "it never came");
             _time.Advance(step);
             await Task.Delay(10, Cancelled);
-        }
-    }
-
-    private sealed class Connection : IPooledConnection
-    {
-        public int Users;
-
-        public string? Dirt { get; set; }
-
-        public TaskCompletionSource Closed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        public bool IsBroken => false;
-
-        public bool IsLeaving { get; set; }
-
-        public string? NotReusable() => Dirt;
-
-        public ValueTask DisposeAsync()
-        {
-            Closed.TrySetResult();
-            return ValueTask.CompletedTask;
         }
     }
 }
