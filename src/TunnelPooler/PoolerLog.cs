@@ -55,9 +55,6 @@ internal static partial class PoolerLog
     [LoggerMessage(3040, LogLevel.Information, "Pooling on {Address}: {Pools}", EventName = "PoolerListening")]
     public static partial void PoolerListening(this ILogger logger, string address, string pools);
 
-    [LoggerMessage(3041, LogLevel.Information, "Management on {Address}: /healthz /readyz /metrics", EventName = "ManagementListening")]
-    public static partial void ManagementListening(this ILogger logger, string address);
-
     [LoggerMessage(3047, LogLevel.Information, "Draining: {Clients} clients have {GraceSeconds} s to finish", EventName = "PoolerDraining")]
     public static partial void PoolerDraining(this ILogger logger, int clients, double graceSeconds);
 

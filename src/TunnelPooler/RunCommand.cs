@@ -5,6 +5,7 @@ using Shared.Hosting.CommandLine;
 using Shared.Hosting.Configuration;
 using Shared.Hosting.Lifetime;
 using Shared.Hosting.Logging;
+using Shared.Management;
 using Shared.Pooling.Postgres;
 using Shared.Streams.Sockets;
 using TunnelPooler.Pooling;
@@ -60,7 +61,7 @@ internal static class RunCommand
         PoolerSettings Reload()
         {
             var next = PoolerSettings.From(Load(), TimeProvider.System, logger);
-            foreach (var key in layers.ChangedWithin("Management", "Log"))
+            foreach (var key in layers.ChangedWithin(ManagementAddress.Key, ManagementAddress.AllowRemoteKey, "Log"))
             {
                 logger.RestartNeeded(key);
             }

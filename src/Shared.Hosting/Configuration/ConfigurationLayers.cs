@@ -34,6 +34,10 @@ public sealed class ConfigurationLayers(string environmentPrefix, string? file, 
         return loaded;
     }
 
+    /// <summary>Reads one value, for a command that needs no other; whether the rest is right is not looked at.</summary>
+    /// <exception cref="ConfigurationException">A file cannot be read.</exception>
+    public string? Read(string key) => WithFlags(Lower())[key];
+
     /// <summary>The keys that the last load found to be other than the first one did, without those within the given ones. A list counts as one.</summary>
     public IEnumerable<string> ChangedBeside(params string[] keys) => _changed.Except(ChangedWithin(keys));
 

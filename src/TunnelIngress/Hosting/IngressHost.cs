@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Shared.Hosting.Configuration;
 using Shared.Hosting.Lifetime;
+using Shared.Management.Prometheus;
 using Shared.Pooling.Hosting;
 using Shared.Streams;
 using Shared.Streams.Protocol;

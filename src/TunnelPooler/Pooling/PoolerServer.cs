@@ -1,11 +1,11 @@
 using Microsoft.Extensions.Logging;
 using Shared.Hosting.Configuration;
 using Shared.Hosting.Lifetime;
+using Shared.Management;
 using Shared.Pooling.Hosting;
 using Shared.Pooling.Postgres;
 using Shared.Pooling.Postgres.Clients;
 using Shared.Streams.Sockets;
-using TunnelPooler.Management;
 
 namespace TunnelPooler.Pooling;
 
@@ -34,13 +34,11 @@ internal sealed class PoolerServer(PoolerSettings settings, Func<PoolerSettings>
             (address, accepted, cut) => pooler.ServeAsync(accepted.Stream, SourceOf(address, accepted), cut),
             (address, exception) => _logger.AcceptFailed(exception, address.ToString()),
             time);
-        await using var management = await ManagementServer.StartAsync(_settings.Management, pooler, loggers, signals.Drain);
+        using var metrics = new PoolMetrics(pooler);
+        var listening = new ListeningState(signals.Drain);
+        await using var management = await ManagementServer.StartAsync(_settings.Management, () => listening.Now(), loggers, PoolMetrics.MeterName);
         Listen(listeners, _settings);
-        if (management is not null)
-        {
-            _logger.ManagementListening(management.Address);
-        }
-
+        listening.Begin();
         _serviceManager.Ready();
         await signals.WaitForDrainAsync(() => ReloadBySignal(pooler, listeners), _logger);
         listeners.Close();

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using Shared.Hosting.Configuration;
+using Shared.Management;
 using Shared.Pooling.Postgres;
 using Shared.Pooling.Postgres.Clients;
 using Shared.Streams.Sockets;
@@ -47,7 +48,7 @@ internal sealed record PoolerSettings
             Listen = listen.Length > 0
                 ? listen
                 : throw new ConfigurationException("Listen", "Give at least one address, e.g. --listen 127.0.0.1:6432."),
-            Management = string.IsNullOrEmpty(options.Management) ? null : ManagementOn(options.Management),
+            Management = ManagementAddress.From(options.Management, options.ManagementAllowRemote),
             Pooling = new PoolerConfiguration
             {
                 Directory = directory,
@@ -82,14 +83,6 @@ internal sealed record PoolerSettings
         }
 
         return checkable;
-    }
-
-    private static ListenAddress ManagementOn(string text)
-    {
-        var address = SettingChecks.Address("Management", text);
-        return address.IsLoopbackOnly
-            ? address
-            : throw new ConfigurationException("Management", $"'{address}' can be reached from outside. Write a loopback address or unix:/path.");
     }
 
     private static ListenAddress ListenOn(string key, string text, PoolerOptions options, HandshakeOptions handshake)

@@ -1,6 +1,6 @@
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
-using Shared.Pooling.Hosting;
+using Shared.Management.Prometheus;
 using Shared.Streams.Relaying;
 using TunnelIngress.Configuration;
 using TunnelIngress.Connectors;

@@ -1,8 +1,8 @@
 using System.Diagnostics.Metrics;
 using System.Text;
-using Shared.Pooling.Hosting;
+using Shared.Management.Prometheus;
 
-namespace TunnelPooler.Tests;
+namespace Shared.Management.Tests.Prometheus;
 
 /// <summary>What Prometheus is told.</summary>
 public sealed class PrometheusExportTests : IDisposable
@@ -10,6 +10,8 @@ public sealed class PrometheusExportTests : IDisposable
     private readonly string _meterName = $"tunnel_test_{Guid.NewGuid():N}";
     private readonly Meter _meter;
     private readonly PrometheusExport _export;
+
+    private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
     public PrometheusExportTests()
     {
@@ -63,6 +65,71 @@ public sealed class PrometheusExportTests : IDisposable
     }
 
     [Fact]
+    public async Task What_goes_up_and_down_is_a_gauge_and_what_is_observed_as_a_whole_is_a_counter()
+    {
+        var open = _meter.CreateUpDownCounter<long>("open");
+        open.Add(3);
+        open.Add(-1);
+        _meter.CreateObservableCounter("seen", static () => 5.5);
+        await OursAsync();
+
+        Assert.Equal(
+            [
+                $"# HELP {_meterName}_open ", $"# TYPE {_meterName}_open gauge", $"{_meterName}_open 2",
+                $"# HELP {_meterName}_seen_total ", $"# TYPE {_meterName}_seen_total counter", $"{_meterName}_seen_total 5.5",
+            ],
+            await OursAsync());
+    }
+
+    [Fact]
+    public async Task Labels_of_whoever_counts_at_once_are_each_counted_whole()
+    {
+        var requests = _meter.CreateCounter<int>("requests");
+        await Parallel.ForEachAsync(Enumerable.Range(0, 8_000), Cancelled, (i, _) =>
+        {
+            requests.Add(1, new("service", $"s{i % 4}"), new KeyValuePair<string, object?>("code", i % 2));
+            return ValueTask.CompletedTask;
+        });
+
+        Assert.Equal(
+            Enumerable.Range(0, 4).Select(i => $"{_meterName}_requests_total{{code=\"{i % 2}\",service=\"s{i}\"}} 2000"),
+            (await OursAsync()).Skip(2).Order(StringComparer.Ordinal).OrderBy(static line => line[line.IndexOf("service", StringComparison.Ordinal)..], StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task Too_many_labels_are_counted_in_one_series_more()
+    {
+        var requests = _meter.CreateCounter<long>("requests");
+        for (var i = 0; i < 20_010; i++)
+        {
+            requests.Add(1, new KeyValuePair<string, object?>("path", i));
+        }
+
+        var lines = (await OursAsync()).Skip(2).ToArray();
+        Assert.Equal(20_001, lines.Length);
+        Assert.Equal($"{_meterName}_requests_total{{overflow=\"true\"}} 10", lines[^1]);
+    }
+
+    [Fact]
+    public void Known_labels_are_counted_without_an_allocation()
+    {
+        var requests = _meter.CreateCounter<long>("requests");
+        void Count() => requests.Add(1, new("service", "orders"), new KeyValuePair<string, object?>("code", "ok"));
+        Count();
+
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 0; i < 100; i++)
+        {
+            Count();
+        }
+
+        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+    }
+
+    [Fact]
+    public void Type_that_is_not_told_is_refused_where_it_is_made() => Assert.Throws<NotSupportedException>(() => _meter.CreateCounter<decimal>("money"));
+
+    [Fact]
     public async Task Label_cannot_break_out_of_its_line()
     {
         _meter.CreateCounter<long>("x", description: "a\nb").Add(1, new KeyValuePair<string, object?>("name", "a\"} 1\nforged{b=\"\\"));
@@ -95,7 +162,7 @@ public sealed class PrometheusExportTests : IDisposable
     private async Task<string> TextAsync()
     {
         using var stream = new MemoryStream();
-        await _export.WriteAsync(stream, TestContext.Current.CancellationToken);
+        await _export.WriteAsync(stream, Cancelled);
         return Encoding.UTF8.GetString(stream.ToArray());
     }
 }
