@@ -5,6 +5,7 @@ using Shared.Hosting.CommandLine;
 using Shared.Hosting.Configuration;
 using Shared.Hosting.Lifetime;
 using Shared.Hosting.Logging;
+using Shared.Management;
 using TunnelConnector.Configuration;
 using TunnelConnector.Hosting;
 
@@ -42,6 +43,7 @@ internal static class RunCommand
         options.Value("--ca-file", "CaFile", "PEM roots that the ingress must chain to, instead of the system's", "FILE");
         options.Pairs("--service", "A service and its target: tcp://host:port, tls://host:port, unix:///path, http://host[:port] or https://host[:port]", "NAME=TARGET",
             static (_, name, target) => [($"Services:{name}:Target", target)]);
+        options.Value("--management", ManagementAddress.Key, "Health and metrics; loopback or unix:/path (none)", "ADDRESS");
         return options;
     }
 
@@ -57,7 +59,7 @@ internal static class RunCommand
         ConnectorSettings LoadSettings()
         {
             var settings = ConnectorSettings.From(Load(), TimeProvider.System, logger);
-            foreach (var key in layers.ChangedWithin("Ingress", "Token", "CaFile", "Log"))
+            foreach (var key in layers.ChangedWithin("Ingress", "Token", "CaFile", "Log", ManagementAddress.Key, ManagementAddress.AllowRemoteKey))
             {
                 logger.RestartNeeded(key);
             }

@@ -5,6 +5,7 @@ using Shared.Hosting.CommandLine;
 using Shared.Hosting.Configuration;
 using Shared.Hosting.Lifetime;
 using Shared.Hosting.Logging;
+using Shared.Management;
 using TunnelPooler.Forwarding;
 
 namespace TunnelPooler;
@@ -29,6 +30,7 @@ internal static class ForwardCommand
         options.Value("--token-file", "Token:File", "The service token that may access the service", "FILE");
         options.Value("--ca-file", "CaFile", "PEM roots that the ingress must chain to, instead of the system's", "FILE");
         options.Value("--connect-to", "ConnectTo", "Connect to this address instead of the hostname's", "HOST[:PORT]");
+        options.Value("--management", ManagementAddress.Key, "Health and metrics; loopback or unix:/path (none)", "ADDRESS");
         command.SetAction(async (result, _) => await RunAsync(new ConfigurationLayers(
             "TUNNEL_POOLER__", result.GetValue(options.Config), options.Flags(result))));
         return command;
@@ -41,8 +43,9 @@ internal static class ForwardCommand
         using var loggers = ProgramLog.Create(options.Log);
         var logger = loggers.CreateLogger<Forwarder>();
         var settings = ForwardSettings.From(options, logger);
+        using var metrics = new ForwarderMetrics();
         using var signals = new ProcessSignals();
-        await new Forwarder(settings, Reload, TimeProvider.System, logger).RunAsync(signals);
+        await new Forwarder(settings, Reload, metrics, TimeProvider.System, loggers).RunAsync(signals);
         return ExitCodes.Success;
 
         ForwardSettings Reload()

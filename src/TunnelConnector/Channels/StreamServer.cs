@@ -4,6 +4,7 @@ using Shared.Streams.Dialing;
 using Shared.Streams.Protocol;
 using Shared.Streams.Relaying;
 using TunnelConnector.Configuration;
+using TunnelConnector.Metrics;
 
 namespace TunnelConnector.Channels;
 
@@ -11,7 +12,7 @@ namespace TunnelConnector.Channels;
 /// Serves one stream that the ingress asked for: dials the target that this connector's own configuration names, answers, relays.
 /// Previous stop of a byte: the ingress's relay. Next stop: the target. Safe for concurrent use.
 /// </summary>
-internal sealed class StreamServer(CurrentSettings settings, TimeProvider time, ILogger<StreamServer> logger)
+internal sealed class StreamServer(CurrentSettings settings, ConnectorMetrics metrics, TimeProvider time, ILogger<StreamServer> logger)
 {
     /// <summary>Serves the stream to its end. Whatever happens to it is answered or logged, and concerns no other stream of the session.</summary>
     /// <param name="request">The stream that is asked for.</param>
@@ -49,6 +50,7 @@ internal sealed class StreamServer(CurrentSettings settings, TimeProvider time, 
         }
         catch (DialException exception)
         {
+            CountFailure(stream, isConfigured: settings.Value.Targets.ContainsKey(request.Open.Service), exception);
             logger.StreamRefused(stream.Id, stream.Tunnel, stream.Service, Hop.Target.ToWire(), exception.Code, exception.Message);
             await request.RefuseAsync(new Refused(exception.Code, WithoutAddress(stream.Service, exception)), cancellationToken);
             return;
@@ -69,6 +71,18 @@ internal sealed class StreamServer(CurrentSettings settings, TimeProvider time, 
         await RelayAsync(application, target, stream, streams);
     }
 
+    private void CountFailure(StreamName stream, bool isConfigured, DialException failure)
+    {
+        if (isConfigured)
+        {
+            metrics.DialFailed(stream.Service, failure);
+        }
+        else
+        {
+            metrics.UnconfiguredAsked(failure);
+        }
+    }
+
     private ValueTask<DuplexStream> DialAsync(string service, CancellationToken cancellationToken) =>
         settings.Value.Targets.TryGetValue(service, out var dialer)
             ? dialer.DialAsync(cancellationToken)
@@ -78,6 +92,7 @@ internal sealed class StreamServer(CurrentSettings settings, TimeProvider time, 
     {
         var start = time.GetTimestamp();
         using var entry = streams.Add(stream.Id, application, target);
+        metrics.StreamOpened(stream.Service);
         logger.StreamOpened(stream.Id, stream.Tunnel, stream.Service);
         var options = new RelayOptions { HalfCloseTimeout = settings.Value.HalfCloseTimeout };
         var result = await Relay.RunAsync(application, target, options, time);

@@ -1,9 +1,11 @@
 using System.Collections.Frozen;
 using Microsoft.Extensions.Logging;
 using Shared.Hosting.Configuration;
+using Shared.Management;
 using Shared.Streams.Access;
 using Shared.Streams.Dialing;
 using Shared.Streams.Protocol;
+using Shared.Streams.Sockets;
 
 namespace TunnelConnector.Configuration;
 
@@ -27,6 +29,8 @@ internal sealed record ConnectorSettings
 
     public required TimeSpan Grace { get; init; }
 
+    public required ListenAddress? Management { get; init; }
+
     /// <summary>Checks the options.</summary>
     /// <exception cref="ConfigurationException">Names the first key that is wrong.</exception>
     public static ConnectorSettings From(ConnectorOptions options, TimeProvider time, ILogger logger) => new()
@@ -41,6 +45,7 @@ internal sealed record ConnectorSettings
         ParkedChannels = SettingChecks.Within("ParkedChannels", options.ParkedChannels, 1, TunnelProtocol.MaxParkedChannels / 4),
         HalfCloseTimeout = SettingChecks.Seconds("HalfCloseTimeoutSeconds", options.HalfCloseTimeoutSeconds, 1, 86_400),
         Grace = SettingChecks.Seconds("GraceSeconds", options.GraceSeconds, 0, 86_400),
+        Management = ManagementAddress.From(options.Management, options.ManagementAllowRemote),
     };
 
     private static Uri IngressUri(string key, string text, bool allowPlaintext)

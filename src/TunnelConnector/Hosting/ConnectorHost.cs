@@ -1,9 +1,11 @@
 using Microsoft.Extensions.Logging;
 using Shared.Hosting.Configuration;
 using Shared.Hosting.Lifetime;
+using Shared.Management;
 using TunnelConnector.Channels;
 using TunnelConnector.Configuration;
 using TunnelConnector.Ingress;
+using TunnelConnector.Metrics;
 
 namespace TunnelConnector.Hosting;
 
@@ -17,14 +19,19 @@ internal sealed class ConnectorHost(Func<ConnectorSettings> load, TimeProvider t
 
     /// <summary>Runs until the signals say otherwise and all streams have ended or were cut.</summary>
     /// <exception cref="ConfigurationException">The configuration is wrong.</exception>
+    /// <exception cref="IOException">The management address cannot be bound.</exception>
     public async Task RunAsync(ProcessSignals signals)
     {
         var settings = new CurrentSettings(load());
         var connectorId = $"{Environment.MachineName}-{Guid.NewGuid().ToString("N")[..8]}";
-        var server = new StreamServer(settings, time, loggers.CreateLogger<StreamServer>());
+        using var metrics = new ConnectorMetrics();
+        var server = new StreamServer(settings, metrics, time, loggers.CreateLogger<StreamServer>());
         var links = settings.Value.Ingresses
-            .Select(ingress => new IngressLink(ingress, connectorId, settings, server, time, loggers))
+            .Select(ingress => new IngressLink(ingress, connectorId, settings, server, metrics, time, loggers))
             .ToArray();
+        await using var management = await ManagementServer.StartAsync(
+            settings.Value.Management, () => ConnectorReadiness.Of(links, signals.Drain.IsCancellationRequested), loggers, ConnectorMetrics.MeterName);
+        metrics.Observe(links, settings.Value.Targets.Keys);
         _logger.Starting(connectorId, ServicesOf(settings.Value));
         foreach (var link in links)
         {

@@ -30,6 +30,12 @@ internal sealed class ControlSession(
     /// <summary>Completes when the ingress says that it drains: time to register elsewhere.</summary>
     public Task IngressDrains => _ingressDrains.Task;
 
+    /// <summary>Whether the registration has ever stood.</summary>
+    public bool HasRegistered { get; private set; }
+
+    /// <summary>Whether the registration stands now.</summary>
+    public bool IsRegistered => _registration is not null;
+
     /// <summary>How many streams run over this session.</summary>
     public int Streams => _streams.Count;
 
@@ -49,8 +55,9 @@ internal sealed class ControlSession(
         try
         {
             _registration = new Registration(control, intake);
-            _logger.Registered(ingress, registered.Tunnel);
+            HasRegistered = true;
             onRegistered();
+            _logger.Registered(ingress, registered.Tunnel);
             intake.Start();
             return await await Task.WhenAny(ReceiveAsync(control, intake, cancellationToken), FaultOf(intake));
         }

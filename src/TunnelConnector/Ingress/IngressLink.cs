@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Shared.Streams.Dialing;
 using TunnelConnector.Channels;
 using TunnelConnector.Configuration;
+using TunnelConnector.Metrics;
 
 namespace TunnelConnector.Ingress;
 
@@ -10,15 +11,33 @@ namespace TunnelConnector.Ingress;
 /// next session starts while the old one still carries its streams: behind one name there may be another ingress.
 /// </summary>
 internal sealed class IngressLink(
-    Uri ingress, string connectorId, CurrentSettings settings, StreamServer server, TimeProvider time, ILoggerFactory loggers)
+    Uri ingress, string connectorId, CurrentSettings settings, StreamServer server, ConnectorMetrics metrics, TimeProvider time, ILoggerFactory loggers)
 {
+    private const string Ended = "not registered: the session has ended";
+
     private readonly ILogger<IngressLink> _logger = loggers.CreateLogger<IngressLink>();
     private readonly Backoff _backoff = new(time, Random.Shared);
     private readonly Lock _gate = new();
     private readonly List<(ControlSession Session, Task<SessionEnd> Run)> _sessions = [];
+    private volatile string _missing = "not registered yet";
 
     /// <summary>Raised at each registration.</summary>
     public event Action? Registered;
+
+    /// <summary>The ingress's host and port, for people and metrics.</summary>
+    public string Address => ingress.Authority;
+
+    /// <summary>How it is now.</summary>
+    public LinkStatus Status
+    {
+        get
+        {
+            var standing = Sessions().Where(static session => session.Session.IsRegistered).ToArray();
+            return Array.Exists(standing, static session => !session.Session.IngressDrains.IsCompleted)
+                ? new(true, "registered")
+                : new(false, standing.Length > 0 ? "registered, but the ingress drains and gives no new streams" : _missing);
+        }
+    }
 
     /// <summary>How many streams run over this link.</summary>
     public int Streams
@@ -58,7 +77,7 @@ internal sealed class IngressLink(
                     var delay = _backoff.Next();
                     if (first == run)
                     {
-                        LogEnd(await run, delay);
+                        TellEnd(await run, session.HasRegistered, delay);
                     }
 
                     await WaitAsync(delay, drain);
@@ -114,15 +133,26 @@ internal sealed class IngressLink(
         }
     }
 
-    private void LogEnd(SessionEnd end, TimeSpan delay)
+    private void TellEnd(SessionEnd end, bool hadRegistered, TimeSpan delay)
     {
+        if (hadRegistered)
+        {
+            metrics.SessionLost(Address);
+        }
+        else
+        {
+            metrics.RegistrationFailed(Address, end.Failure?.Hop ?? Hop.Ingress);
+        }
+
         var milliseconds = (long)delay.TotalMilliseconds;
         if (end.Failure is { } failure)
         {
+            _missing = $"not registered: the last attempt failed at hop {failure.Hop.ToWire()} ({failure.Code})";
             _logger.Unreachable(ingress, failure.Hop.ToWire(), failure.Code, end.Reason, milliseconds);
         }
         else
         {
+            _missing = hadRegistered ? Ended : "not registered: the ingress did not finish the registration";
             _logger.Disconnected(ingress, end.Reason, milliseconds);
         }
     }
@@ -130,6 +160,8 @@ internal sealed class IngressLink(
     private void OnRegistered()
     {
         _backoff.Connected();
+        _missing = Ended;
+        metrics.Registered(Address);
         Registered?.Invoke();
     }
 

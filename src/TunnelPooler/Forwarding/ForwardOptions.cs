@@ -33,6 +33,12 @@ internal sealed class ForwardOptions
     /// <summary>How long running streams may take to finish after SIGTERM, in seconds.</summary>
     public int GraceSeconds { get; set; } = 30;
 
+    /// <summary>The management address: health and metrics. Loopback, or a Unix socket; none without it.</summary>
+    public string? Management { get; set; }
+
+    /// <summary>True when others than this host may ask for health and metrics: the management address may be any.</summary>
+    public bool ManagementAllowRemote { get; set; }
+
     /// <summary>The log.</summary>
     public LogOptions Log { get; set; } = new();
 }

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Shared.Hosting.Configuration;
+using Shared.Management;
 using Shared.Streams.Access;
 using Shared.Streams.Dialing;
 using Shared.Streams.Sockets;
@@ -27,6 +28,8 @@ internal sealed record ForwardSettings
 
     public required TimeSpan Grace { get; init; }
 
+    public required ListenAddress? Management { get; init; }
+
     /// <summary>Checks the options.</summary>
     /// <exception cref="ConfigurationException">Names the first key that is wrong.</exception>
     public static ForwardSettings From(ForwardOptions options, ILogger logger)
@@ -46,6 +49,7 @@ internal sealed record ForwardSettings
             OpenTimeout = SettingChecks.Seconds("OpenTimeoutSeconds", options.OpenTimeoutSeconds, 1, 300),
             HalfCloseTimeout = SettingChecks.Seconds("HalfCloseTimeoutSeconds", options.HalfCloseTimeoutSeconds, 1, 86_400),
             Grace = SettingChecks.Seconds("GraceSeconds", options.GraceSeconds, 0, 86_400),
+            Management = ManagementAddress.From(options.Management, options.ManagementAllowRemote),
         };
     }
 

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Shared.Hosting.Configuration;
 using Shared.Hosting.Lifetime;
+using Shared.Management;
 using Shared.Pooling.Postgres;
 using Shared.Streams;
 using Shared.Streams.Dialing;
@@ -13,8 +14,9 @@ namespace TunnelPooler.Forwarding;
 /// Local listeners whose connections go to a tunnel hostname, for laptops and for tools that only speak TCP.
 /// First stop of a byte: the application's socket here. Next stop: the ingress's hostname endpoint.
 /// </summary>
-internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> reload, TimeProvider time, ILogger<Forwarder> logger)
+internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> reload, ForwarderMetrics metrics, TimeProvider time, ILoggerFactory loggers)
 {
+    private readonly ILogger<Forwarder> _logger = loggers.CreateLogger<Forwarder>();
     private readonly StreamSet<string> _streams = new();
     private readonly ServiceManager _serviceManager = new();
 
@@ -32,33 +34,38 @@ internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> 
         });
         var listeners = new ListenerSet<ListenAddress>(
             static address => address,
-            ConnectionLimit.Create(ConnectionLimit.ForStreams, logger, time),
+            ConnectionLimit.Create(ConnectionLimit.ForStreams, _logger, time),
             (_, accepted, cut) => ServeAsync(dialer, accepted, cut),
-            (address, exception) => logger.AcceptFailed(exception, address.ToString()),
+            (address, exception) => _logger.AcceptFailed(exception, address.ToString()),
             time);
+        metrics.Observe(_streams);
+        var listening = new ListeningState(signals.Drain);
+        await using var management = await ManagementServer.StartAsync(
+            settings.Management, () => listening.Now($"{_streams.Count} connections"), loggers, ForwarderMetrics.MeterName);
         listeners.Apply(settings.Listen, OnListening);
+        listening.Begin();
         _serviceManager.Ready();
-        await signals.WaitForDrainAsync(() => Reload(listeners), logger);
+        await signals.WaitForDrainAsync(() => Reload(listeners), _logger);
         await DrainAsync(listeners, signals.Stop);
-        logger.Stopped();
+        _logger.Stopped();
     }
 
-    private void OnListening(ListenAddress asked, ListenAddress address) => logger.ForwardListening(address.ToString(), settings.Hostname.ToString());
+    private void OnListening(ListenAddress asked, ListenAddress address) => _logger.ForwardListening(address.ToString(), settings.Hostname.ToString());
 
     private void Reload(ListenerSet<ListenAddress> listeners)
     {
         try
         {
             listeners.Apply(reload().Listen, OnListening);
-            logger.Reloaded();
+            _logger.Reloaded();
         }
         catch (ConfigurationException exception)
         {
-            logger.ReloadFailed(exception.Message);
+            _logger.ReloadFailed(exception.Message);
         }
         catch (IOException exception)
         {
-            logger.ReloadIncomplete(exception.Message);
+            _logger.ReloadIncomplete(exception.Message);
         }
     }
 
@@ -66,12 +73,12 @@ internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> 
     {
         _serviceManager.Stopping();
         listeners.Close();
-        logger.Draining(_streams.Count, settings.Grace.TotalSeconds);
+        _logger.Draining(_streams.Count, settings.Grace.TotalSeconds);
         using var over = new CancellationTokenSource(settings.Grace, time);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(over.Token, stopNow);
         await using var cut = limit.Token.Register(() =>
         {
-            logger.DrainCut(_streams.Count);
+            _logger.DrainCut(_streams.Count);
             _streams.Close(new StreamAbort(AbortCode.Shutdown, "the forwarder's grace time is over"));
         });
         await listeners.StopAsync(limit.Token);
@@ -90,7 +97,8 @@ internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> 
         }
         catch (DialException exception)
         {
-            logger.StreamRefused(accepted.Remote, settings.Hostname.ToString(), exception.Hop.ToWire(), exception.Code, exception.Message);
+            metrics.Failed(exception.Hop);
+            _logger.StreamRefused(accepted.Remote, settings.Hostname.ToString(), exception.Hop.ToWire(), exception.Code, exception.Message);
             await StartupRefusal.AnswerAsync(early.Unread(), exception, time, cancellationToken);
             return;
         }
@@ -108,10 +116,11 @@ internal sealed class Forwarder(ForwardSettings settings, Func<ForwardSettings> 
     {
         var hostname = settings.Hostname.ToString();
         using var entry = _streams.Add(tunnel.Id, accepted.Stream, tunnel.Stream);
-        logger.StreamOpened(tunnel.Id, hostname, accepted.Remote, Math.Round(time.GetElapsedTime(start).TotalMilliseconds, 3));
+        metrics.Opened();
+        _logger.StreamOpened(tunnel.Id, hostname, accepted.Remote, Math.Round(time.GetElapsedTime(start).TotalMilliseconds, 3));
         var result = await Relay.RunAsync(
             early.Rest(), tunnel.Stream, new RelayOptions { HalfCloseTimeout = settings.HalfCloseTimeout }, time);
-        logger.StreamEnded(
+        _logger.StreamEnded(
             tunnel.Id, hostname, result.End.ToString(), result.EndedBy?.ToString() ?? "Forwarder", result.Reason?.ToString() ?? "end of stream",
             early.Sent.Length + result.BytesToTarget, result.BytesToApplication, (long)time.GetElapsedTime(start).TotalMilliseconds);
     }

@@ -1,5 +1,7 @@
 using System.Collections.Frozen;
+using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
+using Shared.Management.Prometheus;
 using Shared.Streams;
 using Shared.Streams.Access;
 using Shared.Streams.Dialing;
@@ -8,16 +10,19 @@ using Shared.Streams.Protocol;
 using Shared.Streams.Relaying;
 using TunnelConnector.Channels;
 using TunnelConnector.Configuration;
+using TunnelConnector.Metrics;
 
 namespace TunnelConnector.Tests.Channels;
 
-public sealed class StreamServerTests
+public sealed class StreamServerTests : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly TaskCompletionSource<DuplexStream> _dialed = new();
     private readonly StreamSet<string> _streams = new();
     private readonly Request _request = new();
+    private readonly PrometheusExport _export = new(ConnectorMetrics.MeterName);
+    private readonly ConnectorMetrics _metrics = new();
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
@@ -46,6 +51,36 @@ public sealed class StreamServerTests
         Assert.Equal(0, _streams.Count);
     }
 
+    [Theory]
+    [InlineData("db", "tunnel_connector_dials_failed_total{code=\"certificate-not-trusted\",hop=\"tls\",service=\"db\"} 1")]
+    [InlineData("made-up-by-the-ingress", "tunnel_connector_dials_failed_total{code=\"not-configured\",hop=\"target\",service=\"(not configured)\"} 1")]
+    public async Task Failed_dial_is_counted_by_service_and_hop_and_by_no_name_that_an_ingress_chooses(string service, string expected)
+    {
+        _dialed.SetException(new DialException(Hop.Tls, "certificate-not-trusted", "it is not"));
+        _request.Open = new Open("id", service);
+
+        await ServeAsync();
+
+        Assert.NotNull(_request.Refused);
+        var metrics = await MetricsAsync();
+        Assert.Contains(expected, metrics, StringComparison.Ordinal);
+        Assert.DoesNotContain("made-up", metrics, StringComparison.Ordinal);
+        Assert.DoesNotContain("streams_opened", metrics, StringComparison.Ordinal);
+    }
+
+    public void Dispose()
+    {
+        _metrics.Dispose();
+        _export.Dispose();
+    }
+
+    private async Task<string> MetricsAsync()
+    {
+        using var text = new MemoryStream();
+        await _export.WriteAsync(text, Cancelled);
+        return Encoding.UTF8.GetString(text.ToArray());
+    }
+
     private Task ServeAsync()
     {
         var settings = new ConnectorSettings
@@ -58,8 +93,9 @@ public sealed class StreamServerTests
             ParkedChannels = 1,
             HalfCloseTimeout = TimeSpan.FromMinutes(1),
             Grace = TimeSpan.Zero,
+            Management = null,
         };
-        return new StreamServer(new CurrentSettings(settings), TimeProvider.System, NullLogger<StreamServer>.Instance).ServeAsync(_request, "vpc", _streams, Cancelled);
+        return new StreamServer(new CurrentSettings(settings), _metrics, TimeProvider.System, NullLogger<StreamServer>.Instance).ServeAsync(_request, "vpc", _streams, Cancelled);
     }
 
     private sealed class Dialer(Task<DuplexStream> dialed) : IDialer
@@ -69,13 +105,19 @@ public sealed class StreamServerTests
 
     private sealed class Request : IStreamRequest
     {
-        public Open Open => new("id", "db");
+        public Open Open { get; set; } = new("id", "db");
+
+        public Refused? Refused { get; private set; }
 
         public StreamAbort? Aborted { get; private set; }
 
         public ValueTask<DuplexStream> AcceptAsync(CancellationToken cancellationToken) => new(MemoryDuplexStream.CreatePair().First);
 
-        public ValueTask RefuseAsync(Refused refused, CancellationToken cancellationToken) => throw new InvalidOperationException("it is not refused");
+        public ValueTask RefuseAsync(Refused refused, CancellationToken cancellationToken)
+        {
+            Refused = refused;
+            return ValueTask.CompletedTask;
+        }
 
         public void Abort(StreamAbort reason) => Aborted = reason;
     }

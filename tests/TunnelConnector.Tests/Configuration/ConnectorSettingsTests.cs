@@ -55,6 +55,15 @@ public sealed class ConnectorSettingsTests
     [InlineData(86_401)]
     public void Number_out_of_range_is_named(int grace) => AssertRefused(options => options.GraceSeconds = grace, "GraceSeconds");
 
+    [Fact]
+    public void Management_that_others_reach_must_be_asked_for()
+    {
+        AssertRefused(static options => options.Management = "0.0.0.0:9082", "ManagementAllowRemote");
+
+        Assert.Equal("0.0.0.0:9082", ConnectorSettings.From(
+            Options(static options => (options.Management, options.ManagementAllowRemote) = ("0.0.0.0:9082", true)), TimeProvider.System, NullLogger.Instance).Management?.ToString());
+    }
+
     private static void AssertRefused(Action<ConnectorOptions> change, string expected)
     {
         var exception = Assert.Throws<ConfigurationException>(() => ConnectorSettings.From(Options(change), TimeProvider.System, NullLogger.Instance));

@@ -35,6 +35,15 @@ public sealed class ForwardSettingsTests
         Assert.Single(ForwardSettings.From(Options(static options => (options.Listen, options.AllowRemote) = (["0.0.0.0:5432"], true)), NullLogger.Instance).Listen);
     }
 
+    [Fact]
+    public void Management_that_others_reach_must_be_asked_for()
+    {
+        AssertRefused(static options => options.Management = "0.0.0.0:9083", "ManagementAllowRemote");
+
+        Assert.Equal("0.0.0.0:9083", ForwardSettings.From(
+            Options(static options => (options.Management, options.ManagementAllowRemote) = ("0.0.0.0:9083", true)), NullLogger.Instance).Management?.ToString());
+    }
+
     private static void AssertRefused(Action<ForwardOptions> change, string expected) =>
         Assert.Contains(expected, Assert.Throws<ConfigurationException>(() => ForwardSettings.From(Options(change), NullLogger.Instance)).Message, StringComparison.Ordinal);
 
