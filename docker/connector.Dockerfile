@@ -13,7 +13,8 @@ FROM mcr.microsoft.com/dotnet/runtime-deps:10.0-noble-chiseled
 COPY --from=build /out/app /app
 USER $APP_UID
 STOPSIGNAL SIGTERM
-# It listens on nothing, so there is nothing to ask from outside: it reconnects by itself, and ends when it cannot go on.
+# It has no management address unless it is given one (TUNNEL_CONNECTOR__MANAGEMENT): several of a pod share their ports. docker/README.md has the
+# check for then.
 HEALTHCHECK NONE
 ENTRYPOINT ["/app/tunnel-connector"]
 CMD ["run", "--log-format", "json"]

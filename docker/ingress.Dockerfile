@@ -5,15 +5,12 @@ WORKDIR /source
 COPY . .
 RUN --mount=type=cache,target=/root/.nuget/packages \
   dotnet publish src/TunnelIngress -c Release -p:PublishAot=false -p:DebugType=none -o /out/app
-RUN --mount=type=cache,target=/root/.nuget/packages \
-  dotnet publish docker/healthcheck.cs -c Release -p:PublishAot=false -o /out/healthcheck
 # A new volume takes over the owner of the directory it hides, and the final image has no shell to make one.
 RUN mkdir -p /out/state /out/tokens && chmod 700 /out/state /out/tokens
 
 # Chiseled: no shell, no package manager, and the user is not root.
 FROM mcr.microsoft.com/dotnet/aspnet:10.0-noble-chiseled
 COPY --from=build /out/app /app
-COPY --from=build /out/healthcheck /healthcheck
 COPY --from=build --chown=$APP_UID:$APP_UID /out/state /var/lib/tunnel-ingress
 COPY --from=build --chown=$APP_UID:$APP_UID /out/tokens /tokens
 ENV DOTNET_EnableDiagnostics=0 STATE_DIRECTORY=/var/lib/tunnel-ingress
@@ -22,7 +19,7 @@ USER $APP_UID
 EXPOSE 8443
 VOLUME ["/var/lib/tunnel-ingress"]
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
-  CMD ["/healthcheck/healthcheck", "http://127.0.0.1:9080/readyz"]
+# It asks the management address of the environment (TUNNEL_INGRESS__MANAGEMENT), 127.0.0.1:9080 without.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["/app/tunnel-ingress", "health"]
 ENTRYPOINT ["/app/tunnel-ingress"]
 CMD ["run", "--listen", "0.0.0.0:8443", "--log-format", "json"]

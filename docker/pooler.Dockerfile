@@ -13,7 +13,8 @@ FROM mcr.microsoft.com/dotnet/runtime-deps:10.0-noble-chiseled
 COPY --from=build /out/app /app
 USER $APP_UID
 STOPSIGNAL SIGTERM
-# Asking its port would open a stream to the database every few seconds; it ends when it cannot go on.
+# It has no management address unless it is given one (TUNNEL_POOLER__MANAGEMENT): several of a pod share their ports. docker/README.md has the
+# check for then. Asking its own port would open a stream to the database every few seconds.
 HEALTHCHECK NONE
 ENTRYPOINT ["/app/tunnel-pooler"]
 CMD ["forward", "--log-format", "json"]

@@ -14,8 +14,12 @@ internal static class HealthCheck
     private const int MaxAnswer = 1024 * 1024;
 
     /// <summary>Asks.</summary>
+    /// <param name="address">Where the program listens.</param>
+    /// <param name="path">What it is asked.</param>
+    /// <param name="cancellationToken">Ends the attempt, which also has a time limit of its own.</param>
+    /// <returns>Ready when the answer is 200.</returns>
     /// <exception cref="IOException">Nothing answers there as a management address does; the message says what to look at.</exception>
-    public static async Task<Readiness> AskAsync(ListenAddress address, CancellationToken cancellationToken)
+    public static async Task<Readiness> AskAsync(ListenAddress address, string path, CancellationToken cancellationToken)
     {
         // A proxy of the environment is for the way to the ingress.
         using var client = new HttpClient(new SocketsHttpHandler
@@ -30,7 +34,7 @@ internal static class HealthCheck
         };
         try
         {
-            using var answer = await client.GetAsync(new Uri("http://localhost/readyz"), cancellationToken);
+            using var answer = await client.GetAsync(new Uri($"http://localhost{path}"), cancellationToken);
             var text = await answer.Content.ReadAsStringAsync(cancellationToken);
             return answer.StatusCode is HttpStatusCode.OK or HttpStatusCode.ServiceUnavailable
                 ? new Readiness(answer.StatusCode == HttpStatusCode.OK, text)

@@ -16,7 +16,7 @@ public static class HealthCommand
     public static Command Create(string program, string environmentPrefix, string? otherwise = null)
     {
         var command = new Command("health", $"""
-            Ask the running program whether it is ready: /readyz on the management address of its configuration. Prints the answer,
+            Ask the running program whether it is ready: {ManagementPages.Ready} on the management address of its configuration. Prints the answer,
             and exits with 1 when it is not ready or does not answer within {HealthCheck.Timeout.TotalSeconds:0} s.
 
             Examples:
@@ -29,20 +29,23 @@ public static class HealthCommand
             Description = $"The running program's management address ({otherwise ?? "the configuration's"})",
             HelpName = "ADDRESS",
         };
+        var alive = new Option<bool>("--alive") { Description = "Ask /healthz instead: whether it lives, ready or not" };
         command.Options.Add(config);
         command.Options.Add(management);
+        command.Options.Add(alive);
         command.SetAction(async (result, cancellationToken) =>
         {
             Flag[] flags = result.GetValue(management) is { } address ? [new("--management", ManagementAddress.Key, address)] : [];
             var layers = new ConfigurationLayers(environmentPrefix, result.GetValue(config), flags);
-            return await RunAsync(AddressOf(layers.Read(ManagementAddress.Key) ?? otherwise, environmentPrefix), cancellationToken);
+            var asked = AddressOf(layers.Read(ManagementAddress.Key) ?? otherwise, environmentPrefix);
+            return await RunAsync(asked, result.GetValue(alive) ? ManagementPages.Alive : ManagementPages.Ready, cancellationToken);
         });
         return command;
     }
 
-    private static async Task<int> RunAsync(ListenAddress address, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(ListenAddress address, string path, CancellationToken cancellationToken)
     {
-        var (isReady, text) = await HealthCheck.AskAsync(address, cancellationToken);
+        var (isReady, text) = await HealthCheck.AskAsync(address, path, cancellationToken);
         foreach (var line in text.TrimEnd('\n').Split('\n'))
         {
             Console.WriteLine(VisibleText.Of(line));

@@ -12,13 +12,19 @@ namespace Shared.Management;
 /// <param name="further">What the program answers beside them, for whoever asks for something else.</param>
 public sealed class ManagementPages(Func<Readiness> readiness, PrometheusExport metrics, params IReadOnlyList<string> further)
 {
-    private readonly string _all = $"There is {string.Join(", ", ["/healthz", "/readyz", .. further])} and /metrics.";
+    /// <summary>Whether the process lives.</summary>
+    internal const string Alive = "/healthz";
+
+    /// <summary>Whether it does what it is there for.</summary>
+    internal const string Ready = "/readyz";
+
+    private readonly string _all = $"There is {string.Join(", ", [Alive, Ready, .. further])} and /metrics.";
 
     /// <summary>Answers one request.</summary>
     public Task HandleAsync(HttpContext context) => context.Request.Path.Value switch
     {
-        "/healthz" => WriteAsync(context, StatusCodes.Status200OK, "alive"),
-        "/readyz" => ReadyAsync(context),
+        Alive => WriteAsync(context, StatusCodes.Status200OK, "alive"),
+        Ready => ReadyAsync(context),
         "/metrics" => MetricsAsync(context),
         _ => WriteAsync(context, StatusCodes.Status404NotFound, _all),
     };

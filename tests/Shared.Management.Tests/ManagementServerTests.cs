@@ -53,9 +53,9 @@ public sealed class ManagementServerTests : IDisposable
         var (address, server) = await StartAsync(text);
         await using var _ = server;
 
-        Assert.Equal(new Readiness(true, "ready: quite\n"), await HealthCheck.AskAsync(address, Cancelled));
+        Assert.Equal(new Readiness(true, "ready: quite\n"), await HealthCheck.AskAsync(address, ManagementPages.Ready, Cancelled));
         _readiness = new Readiness(false, "not ready");
-        Assert.Equal(new Readiness(false, "not ready\n"), await HealthCheck.AskAsync(address, Cancelled));
+        Assert.Equal(new Readiness(false, "not ready\n"), await HealthCheck.AskAsync(address, ManagementPages.Ready, Cancelled));
     }
 
     [Fact]
@@ -82,7 +82,7 @@ public sealed class ManagementServerTests : IDisposable
     {
         var address = ListenAddress.Parse(Filled("127.0.0.1:{port}"));
 
-        var failed = await Assert.ThrowsAsync<IOException>(() => HealthCheck.AskAsync(address, Cancelled));
+        var failed = await Assert.ThrowsAsync<IOException>(() => HealthCheck.AskAsync(address, ManagementPages.Ready, Cancelled));
         Assert.StartsWith($"{address} does not answer: Connection refused", failed.Message, StringComparison.Ordinal);
     }
 
@@ -96,7 +96,7 @@ public sealed class ManagementServerTests : IDisposable
     {
         using var other = new TcpListener(IPAddress.Loopback, 0);
         other.Start();
-        var asked = HealthCheck.AskAsync(ListenAddress.Of((IPEndPoint)other.LocalEndpoint), Cancelled);
+        var asked = HealthCheck.AskAsync(ListenAddress.Of((IPEndPoint)other.LocalEndpoint), ManagementPages.Ready, Cancelled);
         using var accepted = await other.AcceptSocketAsync(Cancelled);
         await accepted.SendAsync(Encoding.ASCII.GetBytes(answer), Cancelled);
 

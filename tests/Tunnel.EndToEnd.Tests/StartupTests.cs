@@ -17,6 +17,12 @@ public sealed class StartupTests(ClusterFixture fixture)
         { "tunnel-connector", "run --config /nowhere", "The configuration file /nowhere cannot be read" },
         { "tunnel-connector", "run --config {unknown}", "Servcies: There is no such key" },
         { "tunnel-connector", "run --service db", "--service takes NAME=TARGET, not 'db'" },
+        { "tunnel-connector", "run --ingress wss://localhost --token-file {token} --service db=tcp://a:1 --management 0.0.0.0:9082", "or set ManagementAllowRemote to true" },
+        { "tunnel-connector", "health", "Management: There is no management address, so nobody can be asked. Give the program one and this command the same: --management, TUNNEL_CONNECTOR__MANAGEMENT, or" },
+        { "tunnel-connector", "health --management 127.0.0.1:0", "Management: '127.0.0.1:0' lets the system choose the port" },
+        { "tunnel-connector", "health --config /nowhere", "The configuration file /nowhere cannot be read" },
+        { "tunnel-pooler", "health", "Management: There is no management address, so nobody can be asked" },
+        { "tunnel-pooler", "health --management 9081", "Management: '9081' is not an address" },
         { "tunnel-connector", "run --no-such-flag", "Unrecognized command or argument '--no-such-flag'.\nTry 'tunnel-connector run --help'" },
         { "tunnel-connector", "verify --help", "Unrecognized command or argument 'verify'.\nTry 'tunnel-connector --help'" },
         { "tunnel-connector", "run --log-format xml", "Log:Format: 'xml' cannot be used (option --log-format); write text or json" },
@@ -71,6 +77,8 @@ public sealed class StartupTests(ClusterFixture fixture)
     [Theory]
     [InlineData("tunnel-pooler", "forward --hostname db --listen {taken} --token-file {token}")]
     [InlineData("tunnel-pooler", "run --config {pooler} --listen 127.0.0.1:0 --management {taken}")]
+    [InlineData("tunnel-pooler", "forward --hostname db --listen 127.0.0.1:0 --token-file {token} --management {taken}")]
+    [InlineData("tunnel-connector", "run --ingress wss://localhost:1 --token-file {token} --service db=tcp://127.0.0.1:1 --management {taken}")]
     [InlineData("tunnel-ingress", "run --state {state} --dev-certificate --listen {taken} --management 127.0.0.1:0")]
     [InlineData("tunnel-ingress", "run --state {state} --dev-certificate --listen 127.0.0.1:0 --management {taken}")]
     [InlineData("tunnel-ingress", "run --state {state} --dev-certificate --listen 127.0.0.1:0 --management 127.0.0.1:0 --postgres {taken}")]

@@ -5,6 +5,9 @@ namespace TunnelIngress.Configuration;
 /// <summary>The ingress's configuration as it is written: keys, defaults, units. docs/configuration.md lists them.</summary>
 internal sealed class IngressOptions
 {
+    /// <summary>The management address if none is named.</summary>
+    public const string DefaultManagement = "127.0.0.1:9080";
+
     /// <summary>The public addresses, e.g. <c>0.0.0.0:443</c> and <c>[::]:443</c>.</summary>
     public List<string> Listen { get; set; } = [];
 
@@ -21,7 +24,7 @@ internal sealed class IngressOptions
     public string? State { get; set; }
 
     /// <summary>The management address: health, readiness, metrics. Loopback, or a Unix socket.</summary>
-    public string Management { get; set; } = "127.0.0.1:9080";
+    public string Management { get; set; } = DefaultManagement;
 
     /// <summary>Listeners on this host whose connections go to a service without a token.</summary>
     public List<LocalListenerOptions> Local { get; set; } = [];
