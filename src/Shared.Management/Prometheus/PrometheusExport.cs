@@ -1,16 +1,14 @@
 using System.Diagnostics.Metrics;
-using System.Text;
+using OpenTelemetry;
+using OpenTelemetry.Metrics;
 
 namespace Shared.Management.Prometheus;
 
-/// <summary>
-/// Collects meters for Prometheus, from the start on. By the runtime's own listener and not by an SDK, which would cost every native program 2 MiB of
-/// memory whether it is asked or not. Safe for concurrent use.
-/// </summary>
+/// <summary>Collects meters for Prometheus, from the start on. Safe for concurrent use.</summary>
 public sealed class PrometheusExport : IDisposable
 {
     /// <summary>The type of the text it writes.</summary>
-    public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
+    public const string ContentType = PrometheusText.ContentType;
 
     /// <summary>What tells how a process fares; the platform has ten times as many.</summary>
     private static readonly HashSet<string> OfThePlatform =
@@ -20,84 +18,75 @@ public sealed class PrometheusExport : IDisposable
         "kestrel.active_connections", "kestrel.rejected_connections", "kestrel.active_tls_handshakes",
     ];
 
-    private readonly Lock _gate = new();
-    private readonly Lock _collecting = new();
-    private readonly List<MetricFamily> _families = [];
-    private readonly string[] _meters;
-    private readonly MeterListener _listener;
+    /// <summary>Of one instrument: services, hops and codes multiply.</summary>
+    private const int MostSeries = 20_000;
+
+    private readonly SemaphoreSlim _collecting = new(1);
+    private readonly Exporter _exporter = new();
+    private readonly BaseExportingMetricReader _reader;
+    private readonly MeterProvider _provider;
 
     /// <summary>Begins to collect.</summary>
     /// <param name="meters">The program's own meters, whose names begin those of their instruments.</param>
     public PrometheusExport(params string[] meters)
     {
-        _meters = meters;
-        _listener = new MeterListener { InstrumentPublished = OnPublished };
-        _listener.SetMeasurementEventCallback<int>(static (_, value, tags, family) => ((MetricFamily)family!).Record(value, tags));
-        _listener.SetMeasurementEventCallback<long>(static (_, value, tags, family) => ((MetricFamily)family!).Record(value, tags));
-        _listener.SetMeasurementEventCallback<double>(static (_, value, tags, family) => ((MetricFamily)family!).Record(value, tags));
-        _listener.Start();
+        _reader = new BaseExportingMetricReader(_exporter) { TemporalityPreference = MetricReaderTemporalityPreference.Cumulative };
+        _provider = Sdk.CreateMeterProviderBuilder()
+            .AddMeter([.. meters, "System.Runtime", "Microsoft.AspNetCore.Server.Kestrel"])
+            .AddView(instrument => ConfigurationOf(instrument, meters))
+            .AddReader(_reader)
+            .Build();
     }
+
+    private static MetricStreamConfiguration ConfigurationOf(Instrument instrument, string[] meters) =>
+        meters.Contains(instrument.Meter.Name) || OfThePlatform.Contains(instrument.Name)
+            ? new MetricStreamConfiguration { CardinalityLimit = MostSeries }
+            : MetricStreamConfiguration.Drop;
 
     /// <summary>Writes all metrics as they are now.</summary>
     /// <exception cref="IOException">The reader has gone.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    public async Task WriteAsync(Stream stream, CancellationToken cancellationToken) =>
-        await stream.WriteAsync(Encoding.UTF8.GetBytes(Collect()), cancellationToken);
+    public async Task WriteAsync(Stream stream, CancellationToken cancellationToken)
+    {
+        byte[] text;
+        await _collecting.WaitAsync(cancellationToken);
+        try
+        {
+            _reader.Collect();
+            text = _exporter.Take();
+        }
+        finally
+        {
+            _collecting.Release();
+        }
+
+        await stream.WriteAsync(text, cancellationToken);
+    }
 
     /// <inheritdoc/>
-    public void Dispose() => _listener.Dispose();
-
-    private string Collect()
+    public void Dispose()
     {
-        // Two at a time would each see half of what is observed.
-        lock (_collecting)
-        {
-            foreach (var family in Families())
-            {
-                family.ForgetObserved();
-            }
-
-            _listener.RecordObservableInstruments();
-            var text = new StringBuilder();
-            foreach (var family in Families())
-            {
-                family.Write(text);
-            }
-
-            return text.ToString();
-        }
+        _provider.Dispose();
+        _reader.Dispose();
+        _exporter.Dispose();
+        _collecting.Dispose();
     }
 
-    private void OnPublished(Instrument instrument, MeterListener listener)
+    /// <summary>Keeps the text of one collection for whoever has asked for it.</summary>
+    private sealed class Exporter : BaseExporter<Metric>
     {
-        var isOurs = Array.IndexOf(_meters, instrument.Meter.Name) >= 0;
-        if (isOurs || OfThePlatform.Contains(instrument.Name))
-        {
-            listener.EnableMeasurementEvents(instrument, FamilyOf(instrument, isOurs ? $"{instrument.Meter.Name}_{instrument.Name}" : instrument.Name));
-        }
-    }
+        private readonly PrometheusText _text = new();
 
-    // Prometheus knows names only: instruments of the same name are one.
-    private MetricFamily FamilyOf(Instrument instrument, string name)
-    {
-        var made = new MetricFamily(instrument, name);
-        lock (_gate)
+        public override ExportResult Export(in Batch<Metric> batch)
         {
-            if (_families.Find(family => family.Name == made.Name) is { } known)
+            foreach (var metric in batch)
             {
-                return known;
+                _text.Add(metric);
             }
 
-            _families.Add(made);
-            return made;
+            return ExportResult.Success;
         }
-    }
 
-    private MetricFamily[] Families()
-    {
-        lock (_gate)
-        {
-            return [.. _families];
-        }
+        public byte[] Take() => _text.Take();
     }
 }
