@@ -55,11 +55,12 @@ internal static class RunCommand
         using var signals = new ProcessSignals();
         using var loggers = ProgramLog.Create(options.Log);
         var time = TimeProvider.System;
-        var state = new StateWatcher(new SqliteStateStore(directory), time, loggers.CreateLogger<StateWatcher>());
+        var store = new SqliteStateStore(directory);
+        var state = new StateWatcher(store, time, loggers.CreateLogger<StateWatcher>());
         await state.StartAsync(signals.Drain);
         await using var certificates = await CertificatesAsync(settings, directory, state, time, loggers, signals.Drain);
         var logger = loggers.CreateLogger<IngressHost>();
-        await new IngressHost(settings, Reload, state, certificates, options.Keys ?? OriginSecrets.KeysIn(directory), time, loggers).RunAsync(signals);
+        await new IngressHost(settings, Reload, store, state, certificates, options.Keys ?? OriginSecrets.KeysIn(directory), time, loggers).RunAsync(signals);
         return ExitCodes.Success;
 
         IngressSettings Reload()

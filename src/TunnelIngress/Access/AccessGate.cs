@@ -36,13 +36,16 @@ internal static class AccessGate
     private const int MaxHeaderLength = 128;
     private const int MaxUtf8Length = MaxHeaderLength * 3;
 
+    /// <summary>The first version is 1.</summary>
+    private const int NoVersion = 0;
+
     private static readonly ImmutableArray<byte> NobodysHash = [.. RandomNumberGenerator.GetBytes(SHA256.HashSizeInBytes)];
 
     /// <summary>What is kept of a secret that will be checked again.</summary>
     public static byte[] Hash(string clientSecret) => SHA256.HashData(Encoding.UTF8.GetBytes(clientSecret));
 
     /// <summary>The token, or null and why.</summary>
-    public static Token? Authenticate(string clientId, string clientSecret, StateSnapshot state, DateTimeOffset now, out Denial denial)
+    public static AcceptedToken? Authenticate(string clientId, string clientSecret, StateSnapshot state, DateTimeOffset now, out Denial denial)
     {
         if (clientId.Length is 0 or > MaxHeaderLength || clientSecret.Length is 0 or > MaxHeaderLength)
         {
@@ -58,32 +61,42 @@ internal static class AccessGate
     }
 
     /// <summary>The token, or null and why.</summary>
-    public static Token? Authenticate(string clientId, ReadOnlySpan<byte> hash, StateSnapshot state, DateTimeOffset now, out Denial denial)
+    public static AcceptedToken? Authenticate(string clientId, ReadOnlySpan<byte> hash, StateSnapshot state, DateTimeOffset now, out Denial denial)
     {
         var token = state.Tokens.GetValueOrDefault(clientId);
-        var matches = MatchesAny(token?.Secrets ?? [], hash, now);
-        denial = (token, matches) switch
+        var version = VersionOf(token?.Secrets ?? [], hash, now);
+        denial = (token, version) switch
         {
             (null, _) => Denial.Unknown,
-            (_, false) => Denial.WrongSecret,
+            (_, NoVersion) => Denial.WrongSecret,
             ({ RevokedAt: not null }, _) => Denial.Revoked,
             _ => token.IsUsableAt(now) ? Denial.None : Denial.Expired,
         };
-        return denial == Denial.None ? token : null;
+        return denial == Denial.None ? new AcceptedToken(token!, version) : null;
     }
 
-    private static bool MatchesAny(ImmutableArray<TokenSecret> secrets, ReadOnlySpan<byte> hash, DateTimeOffset now)
+    private static int VersionOf(ImmutableArray<TokenSecret> secrets, ReadOnlySpan<byte> hash, DateTimeOffset now)
     {
-        var matches = false;
+        var version = NoVersion;
 
         // No early exit: the time must tell neither whether the id exists nor which version a guess came near to.
         for (var i = 0; i < Math.Max(secrets.Length, TokenSecret.MaxValid); i++)
         {
             var isSecret = i < secrets.Length;
             var isEqual = CryptographicOperations.FixedTimeEquals(hash, (isSecret ? secrets[i].Hash : NobodysHash).AsSpan());
-            matches |= isEqual && isSecret && secrets[i].IsValidAt(now);
+            version = isEqual && isSecret && secrets[i].IsValidAt(now) ? secrets[i].Version : version;
         }
 
-        return matches;
+        return version;
     }
+}
+
+/// <summary>A token that was accepted.</summary>
+/// <param name="Token">The token.</param>
+/// <param name="SecretVersion">Which of its secrets was shown: <see cref="TokenSecret.Version"/>.</param>
+internal readonly record struct AcceptedToken(Token Token, int SecretVersion)
+{
+    public string ClientId => Token.ClientId;
+
+    public TokenScope Scope => Token.Scope;
 }

@@ -9,6 +9,9 @@ internal static partial class AccessLog
     [LoggerMessage(1201, LogLevel.Warning, "{Count} more refused service tokens were not logged", EventName = "AccessDenialsNotLogged")]
     public static partial void AccessDenialsNotLogged(this ILogger logger, long count);
 
+    [LoggerMessage(1203, LogLevel.Warning, "The last uses of tokens could not be written into the state; that is tried again every minute: {Reason}", EventName = "TokenUsesNotWritten")]
+    public static partial void TokenUsesNotWritten(this ILogger logger, string reason);
+
     [LoggerMessage(1202, LogLevel.Warning, "{Count} more PostgreSQL clients that were not let in were not logged", EventName = "ClientRefusalsNotLogged")]
     public static partial void ClientRefusalsNotLogged(this ILogger logger, long count);
 }

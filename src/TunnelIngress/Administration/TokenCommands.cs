@@ -25,7 +25,7 @@ internal static class TokenCommands
         """)
     {
         CreateToken(),
-        List(),
+        TokenListCommand.Create(),
         TokenScopeCommands.Grant(),
         TokenScopeCommands.Withdraw(),
         Rotate(),
@@ -69,43 +69,6 @@ internal static class TokenCommands
                 issued.ClientId, result.GetRequiredValue(name), scope, now, expiry, null, [new TokenSecret(1, ClientSecret.Hash(issued.ClientSecret), null) { Scram = scope.ConnectTunnel is null ? ScramVerifier.Create(issued.ClientSecret) : null }]);
             await TokenOutput.WriteAsync(
                 context, issued, scope, result.GetValue(output), replace: false, () => context.Store.AddTokenAsync(token, cancellationToken), cancellationToken);
-        });
-        return command;
-    }
-
-    private static Command List()
-    {
-        var command = new Command("list", "List tokens; never their secrets.\n\nExample:\n  tunnel-ingress token list");
-        AdminContext.Attach(command, async (context, _, cancellationToken) =>
-        {
-            var now = AdminContext.Time.GetUtcNow();
-            var state = await context.Store.LoadAsync(cancellationToken);
-            var rows = state.Tokens.Values
-                .OrderBy(static token => token.CreatedAt)
-                .Select(token => new
-                {
-                    token.ClientId,
-                    token.Name,
-                    token.Scope.ConnectTunnel,
-                    AccessServices = token.Scope.Services,
-                    Scope = token.Scope.ToString(),
-                    Status = token.RevokedAt is not null ? "revoked" : token.IsUsableAt(now) ? "active" : "expired",
-                    token.CreatedAt,
-                    token.ExpiresAt,
-                    token.RevokedAt,
-                    SecretVersion = token.Secrets[0].Version,
-                    OldSecretsValidUntil = token.Secrets.Select(static secret => secret.ValidUntil).Where(until => until > now).Max(),
-                })
-                .ToArray();
-            await context.WriteTableAsync(
-                rows,
-                ("CLIENT ID", static row => row.ClientId),
-                ("NAME", static row => row.Name),
-                ("SCOPE", static row => row.Scope),
-                ("STATUS", static row => row.Status),
-                ("CREATED", static row => Times.Of(row.CreatedAt)),
-                ("EXPIRES", static row => Times.Of(row.ExpiresAt)),
-                ("OLD SECRET UNTIL", static row => Times.Of(row.OldSecretsValidUntil)));
         });
         return command;
     }

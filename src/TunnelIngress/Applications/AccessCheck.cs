@@ -14,7 +14,7 @@ namespace TunnelIngress.Applications;
 /// to the caller; our own log says which it was. Safe for concurrent use.
 /// </summary>
 internal sealed class AccessCheck(
-    StateWatcher state, FailedAccessLimiter limiter, IngressMetrics metrics, TimeProvider time, ILogger<AccessCheck> logger)
+    StateWatcher state, TokenUses uses, FailedAccessLimiter limiter, IngressMetrics metrics, TimeProvider time, ILogger<AccessCheck> logger)
 {
     /// <summary>Of what strangers bring about, of each kind.</summary>
     public const int LogLinesPerSecond = 10;
@@ -22,11 +22,11 @@ internal sealed class AccessCheck(
     private readonly LineLimit _lines = new(LogLinesPerSecond, TimeSpan.FromSeconds(1), time, logger.AccessDenialsNotLogged);
 
     /// <summary>The token of a request, or null after the refusal was answered.</summary>
-    public async Task<Token?> AuthenticateAsync(HttpContext context)
+    public async Task<AcceptedToken?> AuthenticateAsync(HttpContext context)
     {
         var clientId = context.Request.Headers[AccessHeaders.ClientId].ToString();
         var clientSecret = context.Request.Headers[AccessHeaders.ClientSecret].ToString();
-        if (Find(clientId, clientSecret, out var denial) is { } token)
+        if (Authenticate(clientId, clientSecret, context.Connection.RemoteIpAddress, out var denial) is { } token)
         {
             context.Features.Get<AcceptPlace>()?.Recognize();
             return token;
@@ -36,16 +36,32 @@ internal sealed class AccessCheck(
         return null;
     }
 
-    /// <summary>The token, or null and why.</summary>
-    public Token? Find(string clientId, string clientSecret, out Denial denial) =>
-        AccessGate.Authenticate(clientId, clientSecret, state.Current, time.GetUtcNow(), out denial);
+    /// <summary>The token, whose use is noted; or null and why.</summary>
+    /// <param name="clientId">The client id that was shown.</param>
+    /// <param name="clientSecret">The secret that was shown.</param>
+    /// <param name="from">Who shows them; null for a Unix socket.</param>
+    /// <param name="denial">Why not.</param>
+    public AcceptedToken? Authenticate(string clientId, string clientSecret, IPAddress? from, out Denial denial)
+    {
+        var now = time.GetUtcNow();
+        var token = AccessGate.Authenticate(clientId, clientSecret, state.Current, now, out denial);
+        if (token is { } accepted)
+        {
+            uses.Note(accepted.ClientId, accepted.SecretVersion, from, now);
+        }
 
-    /// <summary>The token of a secret's <see cref="AccessGate.Hash"/>, or null and why.</summary>
-    public Token? Find(string clientId, ReadOnlySpan<byte> secretHash, out Denial denial) =>
+        return token;
+    }
+
+    /// <summary>The token of a secret's <see cref="AccessGate.Hash"/>, or null and why. Nothing is noted: to look again is no use.</summary>
+    public AcceptedToken? Find(string clientId, ReadOnlySpan<byte> secretHash, out Denial denial) =>
         AccessGate.Authenticate(clientId, secretHash, state.Current, time.GetUtcNow(), out denial);
 
+    /// <summary>Notes the use of a token that was accepted otherwise than by <see cref="Authenticate"/>.</summary>
+    public void NoteUse(AcceptedToken token, IPAddress? from, DateTimeOffset now) => uses.Note(token.ClientId, token.SecretVersion, from, now);
+
     /// <summary>Refuses a token that is good, but not for this.</summary>
-    public Task DenyAsync(HttpContext context, Token token, string reason) => RefuseAsync(context, token.ClientId, reason);
+    public Task DenyAsync(HttpContext context, AcceptedToken token, string reason) => RefuseAsync(context, token.ClientId, reason);
 
     /// <summary>Counts and logs a refusal.</summary>
     /// <returns>False when its address has had too many.</returns>

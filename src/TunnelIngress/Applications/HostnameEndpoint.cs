@@ -4,6 +4,7 @@ using Shared.Streams;
 using Shared.Streams.Dialing;
 using Shared.Streams.Protocol;
 using Shared.Streams.WebSockets;
+using TunnelIngress.Access;
 using TunnelIngress.State;
 using TunnelIngress.Streams;
 using TunnelIngress.Web;
@@ -78,7 +79,7 @@ internal sealed class HostnameEndpoint(
             return;
         }
 
-        await ServeAsync(context, service, token.ClientId, speaksProtocol: version.Length > 0);
+        await ServeAsync(context, service, token, speaksProtocol: version.Length > 0);
     }
 
     private static string Version { get; } = TunnelProtocol.Version.ToString(CultureInfo.InvariantCulture);
@@ -92,12 +93,13 @@ internal sealed class HostnameEndpoint(
         return UpgradeAnswers.UnknownHostnameAsync(context);
     }
 
-    private async Task ServeAsync(HttpContext context, Service service, string tokenId, bool speaksProtocol)
+    private async Task ServeAsync(HttpContext context, Service service, AcceptedToken token, bool speaksProtocol)
     {
         OpenedStream opened;
         try
         {
-            opened = await streams.OpenAsync(service, new StreamCaller(tokenId, AccessCheck.RemoteOf(context)), early: null, context.RequestAborted);
+            opened = await streams.OpenAsync(
+                service, new StreamCaller(token.ClientId, AccessCheck.RemoteOf(context), token.SecretVersion), early: null, context.RequestAborted);
         }
         catch (DialException exception)
         {

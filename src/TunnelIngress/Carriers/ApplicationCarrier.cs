@@ -1,3 +1,4 @@
+using System.Net;
 using Shared.Streams.Multiplexing;
 
 namespace TunnelIngress.Carriers;
@@ -6,8 +7,8 @@ namespace TunnelIngress.Carriers;
 /// <param name="hostname">The only hostname that its streams may go to.</param>
 /// <param name="clientId">The service token's client id.</param>
 /// <param name="secretHash">Of the secret it was opened with: once that is not valid any more, neither is the carrier.</param>
-/// <param name="from">Where the application is, for the log.</param>
-internal sealed class ApplicationCarrier(string hostname, string clientId, byte[] secretHash, string from)
+/// <param name="remote">Where the application is; null when that is not known.</param>
+internal sealed class ApplicationCarrier(string hostname, string clientId, byte[] secretHash, IPEndPoint? remote)
 {
     public string Hostname => hostname;
 
@@ -15,7 +16,11 @@ internal sealed class ApplicationCarrier(string hostname, string clientId, byte[
 
     public byte[] SecretHash => secretHash;
 
-    public string From => from;
+    /// <summary>Where the application is, for the log.</summary>
+    public string From { get; } = remote?.ToString() ?? "?";
+
+    /// <inheritdoc cref="From"/>
+    public IPAddress? Address => remote?.Address;
 
     /// <summary>Null until the application has its answer.</summary>
     public Multiplexer? Multiplexer { get; set; }

@@ -60,8 +60,10 @@ internal sealed class ApplicationCarriers
                 break;
         }
 
-        var carrier = new ApplicationCarrier(hello.Hostname, hello.ClientId, AccessGate.Hash(hello.ClientSecret), remote?.ToString() ?? "?");
-        if (FindService(carrier, out var reason) is null)
+        var carrier = new ApplicationCarrier(hello.Hostname, hello.ClientId, AccessGate.Hash(hello.ClientSecret), remote);
+        var service = FindService(carrier, out var token, out var reason);
+        NoteUse(carrier, token);
+        if (service is null)
         {
             return Admission.Denied(_access.CountRefusal(
                 remote?.Address, carrier.From, carrier.ClientId, carrier.Hostname, TunnelProtocol.CarrierApplicationProtocol, reason));
@@ -94,7 +96,7 @@ internal sealed class ApplicationCarriers
     {
         foreach (var carrier in _carriers.Keys)
         {
-            if (FindService(carrier, out _) is null && carrier.Multiplexer is { } multiplexer)
+            if (FindService(carrier, out _, out _) is null && carrier.Multiplexer is { } multiplexer)
             {
                 multiplexer.Drain();
                 carrier.WithdrawnAt ??= _time.GetTimestamp();
@@ -107,10 +109,10 @@ internal sealed class ApplicationCarriers
     }
 
     /// <summary>The service that a carrier's streams go to, or null and why it gets none.</summary>
-    private Service? FindService(ApplicationCarrier carrier, out string reason)
+    private Service? FindService(ApplicationCarrier carrier, out AcceptedToken? token, out string reason)
     {
         var service = _state.Current.FindByHostname(carrier.Hostname);
-        var token = _access.Find(carrier.ClientId, carrier.SecretHash, out var denial);
+        token = _access.Find(carrier.ClientId, carrier.SecretHash, out var denial);
         reason = (service, token) switch
         {
             (null, _) => "no such hostname",
@@ -119,6 +121,14 @@ internal sealed class ApplicationCarriers
             _ => $"the token's scope does not name service {service.Name}",
         };
         return service is { Web: null } && token?.Scope.MayAccess(service.Name) == true ? service : null;
+    }
+
+    private void NoteUse(ApplicationCarrier carrier, AcceptedToken? token)
+    {
+        if (token is { } accepted)
+        {
+            _access.NoteUse(accepted, carrier.Address, _time.GetUtcNow());
+        }
     }
 
     private async Task RunAsync(ApplicationCarrier carrier, DuplexStream stream)
@@ -159,8 +169,9 @@ internal sealed class ApplicationCarriers
             OpenedStream opened;
             try
             {
+                var (service, token) = Admitted(carrier, incoming);
                 opened = await _streams.OpenAsync(
-                    Admitted(carrier, incoming), new StreamCaller(carrier.ClientId, carrier.From), early, left.Token);
+                    service, new StreamCaller(carrier.ClientId, carrier.From, token.SecretVersion), early, left.Token);
             }
             catch (OperationCanceledException) when (left.IsCancellationRequested)
             {
@@ -184,14 +195,17 @@ internal sealed class ApplicationCarriers
     }
 
     /// <exception cref="DialException">Access has been withdrawn since the carrier was opened.</exception>
-    private Service Admitted(ApplicationCarrier carrier, IncomingStream incoming)
+    private (Service Service, AcceptedToken Token) Admitted(ApplicationCarrier carrier, IncomingStream incoming)
     {
         if (!string.Equals(incoming.Open.Service, carrier.Hostname, StringComparison.OrdinalIgnoreCase))
         {
             throw new DialException(Hop.Ingress, "unknown-hostname", "This carrier was opened for another hostname.");
         }
 
-        return FindService(carrier, out _)
-            ?? throw new DialException(Hop.Ingress, "token-refused", "The service token is not accepted here any more: it has expired, or was revoked or rotated.");
+        var service = FindService(carrier, out var token, out _);
+        NoteUse(carrier, token);
+        return service is not null && token is { } accepted
+            ? (service, accepted)
+            : throw new DialException(Hop.Ingress, "token-refused", "The service token is not accepted here any more: it has expired, or was revoked or rotated.");
     }
 }

@@ -16,8 +16,8 @@ internal sealed class ConnectorCarriers(AccessCheck access, ConnectorRegistry re
     public Admission Admit(DuplexStream carrier, Join join, IPEndPoint? remote)
     {
         var session = registry.ById(join.Session);
-        var token = access.Find(join.ClientId, join.ClientSecret, out var denial);
-        if (token is not null && session?.TokenId == token.ClientId)
+        var token = access.Authenticate(join.ClientId, join.ClientSecret, remote?.Address, out var denial);
+        if (token is { } accepted && session?.TokenId == accepted.ClientId)
         {
             return new Admission(() => RunAsync(session, carrier), null);
         }

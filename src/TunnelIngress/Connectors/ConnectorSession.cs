@@ -4,6 +4,7 @@ using Shared.Streams.Dialing;
 using Shared.Streams.Multiplexing;
 using Shared.Streams.Protocol;
 using Shared.Streams.WebSockets;
+using TunnelIngress.Access;
 using TunnelIngress.Administration;
 
 namespace TunnelIngress.Connectors;
@@ -28,7 +29,7 @@ internal enum SessionState
 /// One registered connector replica: its carriers or parked data channels, and those who wait for one. All members may be called concurrently;
 /// the lock is held only while a channel changes hands, never while bytes flow.
 /// </summary>
-internal sealed class ConnectorSession(string id, string tunnel, string connector, string tokenId, string from, DateTimeOffset since, ControlChannel control)
+internal sealed class ConnectorSession(string id, string tunnel, string connector, AcceptedToken token, string from, DateTimeOffset since, ControlChannel control)
 {
     private readonly Lock _gate = new();
     private readonly Queue<ParkedChannel> _parked = new();
@@ -48,7 +49,10 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
     public string Connector => connector;
 
     /// <summary>The client id of the token that registered it.</summary>
-    public string TokenId => tokenId;
+    public string TokenId => token.ClientId;
+
+    /// <summary>Which of its secrets was shown.</summary>
+    public int SecretVersion => token.SecretVersion;
 
     /// <summary>Where it is.</summary>
     public string From => from;

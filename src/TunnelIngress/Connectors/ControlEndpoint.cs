@@ -3,6 +3,7 @@ using Shared.Streams;
 using Shared.Streams.Protocol;
 using Shared.Streams.Relaying;
 using Shared.Streams.WebSockets;
+using TunnelIngress.Access;
 using TunnelIngress.Applications;
 using TunnelIngress.State;
 using TunnelIngress.Streams;
@@ -49,15 +50,15 @@ internal sealed class ControlEndpoint(
             KeepAliveTimeout = TunnelProtocol.PingTimeout,
         });
         using var control = new ControlChannel(webSocket);
-        await ServeAsync(control, tunnel, token.ClientId, AccessCheck.RemoteOf(context), context.RequestAborted);
+        await ServeAsync(control, tunnel, token, AccessCheck.RemoteOf(context), context.RequestAborted);
     }
 
-    private async Task ServeAsync(ControlChannel control, string tunnel, string tokenId, string from, CancellationToken aborted)
+    private async Task ServeAsync(ControlChannel control, string tunnel, AcceptedToken token, string from, CancellationToken aborted)
     {
         ConnectorSession session;
         try
         {
-            session = await RegisterAsync(control, tunnel, tokenId, from, aborted);
+            session = await RegisterAsync(control, tunnel, token, from, aborted);
         }
         catch (RegistrationException exception)
         {
@@ -98,7 +99,7 @@ internal sealed class ControlEndpoint(
     }
 
     private async Task<ConnectorSession> RegisterAsync(
-        ControlChannel control, string tunnel, string tokenId, string from, CancellationToken aborted)
+        ControlChannel control, string tunnel, AcceptedToken token, string from, CancellationToken aborted)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(aborted);
         limit.CancelAfter(TunnelProtocol.RegistrationTimeout);
@@ -118,7 +119,7 @@ internal sealed class ControlEndpoint(
         }
 
         Check(register);
-        var session = new ConnectorSession(StreamIds.NewSession(), tunnel, ProtocolCodec.OneLine(register.Connector), tokenId, from, time.GetUtcNow(), control);
+        var session = new ConnectorSession(StreamIds.NewSession(), tunnel, ProtocolCodec.OneLine(register.Connector), token, from, time.GetUtcNow(), control);
         session.Announce(register.Services);
         if (registry.Add(session) is { } fault)
         {

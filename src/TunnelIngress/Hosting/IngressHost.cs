@@ -26,7 +26,7 @@ namespace TunnelIngress.Hosting;
 /// <summary>
 /// The ingress's life: listeners → serve → drain → stop. SIGHUP reloads the listeners on this host and those for PostgreSQL; certificates and state need no signal.
 /// </summary>
-internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings> reload, StateWatcher state, ICertificateSource? certificates, string keys, TimeProvider time, ILoggerFactory loggers)
+internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings> reload, IStateStore store, StateWatcher state, ICertificateSource? certificates, string keys, TimeProvider time, ILoggerFactory loggers)
 {
     /// <summary>The first servicing release without the faults published for 10.0 in October 2026.</summary>
     private static readonly Version FixedRuntime = new(10, 0, 13);
@@ -59,7 +59,10 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         var withdrawal = new AccessWithdrawal(
             state, services.GetRequiredService<ConnectorRegistry>(), services.GetRequiredService<StreamSet<StreamInfo>>(), services.GetRequiredService<StreamSet<RequestInfo>>(),
             services.GetRequiredService<ApplicationCarriers>(), postgres, time, loggers.CreateLogger<AccessWithdrawal>());
-        Task[] watchers = [withdrawal.RunAsync(watching.Token), state.RunAsync(watching.Token)];
+        var recorder = new TokenUseRecorder(
+            services.GetRequiredService<TokenUses>(), store, state, services.GetRequiredService<ConnectorRegistry>(), services.GetRequiredService<StreamSet<StreamInfo>>(),
+            services.GetRequiredService<StreamSet<RequestInfo>>(), postgres, time, loggers.CreateLogger<TokenUseRecorder>());
+        Task[] watchers = [withdrawal.RunAsync(watching.Token), state.RunAsync(watching.Token), recorder.RunAsync(watching.Token)];
         _serviceManager.Ready();
 
         await signals.WaitForDrainAsync(() => Reload(local, postgres), _logger);
@@ -81,6 +84,7 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         .AddSingleton(state)
         .AddSingleton(services => ConnectionLimits.Budget(settings.Limits, services.GetRequiredService<IngressMetrics>(), time, _logger))
         .AddSingleton<FailedAccessLimiter>()
+        .AddSingleton<TokenUses>()
         .AddSingleton<AccessCheck>()
         .AddSingleton<ConnectorRegistry>()
         .AddSingleton<ControlEndpoint>()

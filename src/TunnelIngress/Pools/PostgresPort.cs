@@ -38,7 +38,7 @@ internal sealed class PostgresPort : IAsyncDisposable
         AccessCheck access, AcceptBudget budget, TimeProvider time, ILogger<PostgresPort> logger)
     {
         (_state, _streams, _secrets, _time, _logger) = (state, streams, secrets, time, logger);
-        _directory = new TokenDirectory(state, time);
+        _directory = new TokenDirectory(state, access, time);
         // Applications of pools must leave places for those who come otherwise, connectors above all.
         _limits = (Math.Min(settings.PostgresMaxClients, budget.Strangers), settings.PostgresMaxConnections);
         _handshake = new HandshakeOptions
@@ -52,8 +52,7 @@ internal sealed class PostgresPort : IAsyncDisposable
         _listeners = new ListenerSet<ListenAddress>(
             static address => address,
             budget,
-            (_, accepted, cut) => _pooler.ServeAsync(
-                accepted.Stream, new ClientSource(accepted.Remote, OnRecognized: accepted.Place.Recognize), cut),
+            ServeAsync,
             (address, exception) => logger.AcceptFailed(exception, address.ToString()),
             time);
         state.Changed += Follow;
@@ -69,6 +68,9 @@ internal sealed class PostgresPort : IAsyncDisposable
     /// <summary>Disconnects applications whose token is not good for their service any more.</summary>
     /// <returns>How many.</returns>
     public int EndWithdrawn(DateTimeOffset now) => _pooler.EndClients((user, pool) => !_directory.MayStay(user, pool, now), "access was withdrawn");
+
+    /// <summary>Whoever is connected uses his token.</summary>
+    public void NoteUses(DateTimeOffset now) => _directory.NoteUses(now);
 
     /// <summary>Takes no new applications and waits until those that are served have left.</summary>
     /// <exception cref="OperationCanceledException">They did not leave in time.</exception>
@@ -88,6 +90,18 @@ internal sealed class PostgresPort : IAsyncDisposable
         await _listeners.StopAsync(cut: new CancellationToken(canceled: true));
         _metrics.Dispose();
         await _pooler.DisposeAsync();
+    }
+
+    private async Task ServeAsync(ListenAddress address, AcceptedConnection accepted, CancellationToken cut)
+    {
+        try
+        {
+            await _pooler.ServeAsync(accepted.Stream, new ClientSource(accepted.Remote, OnRecognized: accepted.Place.Recognize), cut);
+        }
+        finally
+        {
+            _directory.Forget(accepted.Remote);
+        }
     }
 
     private void Follow()

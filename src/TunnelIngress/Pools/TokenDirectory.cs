@@ -1,6 +1,9 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
-using Shared.Pooling.Postgres.Authentication;
+using System.Net;
 using Shared.Pooling.Postgres.Clients;
+using TunnelIngress.Access;
+using TunnelIngress.Applications;
 using TunnelIngress.State;
 
 namespace TunnelIngress.Pools;
@@ -10,10 +13,13 @@ namespace TunnelIngress.Pools;
 /// that of the hostname asked for in TLS; without one, the database's name is the service's, or service/database. A token that is not good for
 /// the service fails as one that does not exist. Safe for concurrent use.
 /// </summary>
-internal sealed class TokenDirectory(StateWatcher state, TimeProvider time) : IClientDirectory
+internal sealed class TokenDirectory(StateWatcher state, AccessCheck access, TimeProvider time) : IClientDirectory
 {
     /// <summary>A name that no service has.</summary>
     private const string Nowhere = "";
+
+    /// <summary>Who is connected, by where he connects from.</summary>
+    private readonly ConcurrentDictionary<string, (AcceptedToken Token, IPAddress? From)> _clients = new(StringComparer.Ordinal);
 
     /// <inheritdoc/>
     public ValueTask<ClientAdmission> FindAsync(ClientRequest request, CancellationToken cancellationToken)
@@ -22,8 +28,29 @@ internal sealed class TokenDirectory(StateWatcher state, TimeProvider time) : IC
         var (service, database) = Asked(snapshot, request);
         var token = snapshot.Tokens.GetValueOrDefault(request.User);
         var pool = service is not null && Serves(snapshot, service, ref database, request) ? service : Nowhere;
-        return new(new ClientAdmission(pool, database, service is not null && token is not null ? CredentialOf(token, service) : null));
+        if (service is null || token is null || SecretsFor(token, service) is not { IsEmpty: false } secrets)
+        {
+            return new(new ClientAdmission(pool, database, null));
+        }
+
+        // A client is told one salt. Secrets from before pools have none, and the first one after them has a salt of its own.
+        return new(new ClientAdmission(pool, database, new ClientCredential { Verifiers = [.. secrets.Select(static secret => secret.Scram!)] })
+        {
+            OnProven = verifier => Proven(new AcceptedToken(token, secrets[verifier].Version), request.Remote),
+        });
     }
+
+    /// <summary>Notes that the clients that have proven who they are still use their tokens.</summary>
+    public void NoteUses(DateTimeOffset now)
+    {
+        foreach (var (token, from) in _clients.Values)
+        {
+            access.NoteUse(token, from, now);
+        }
+    }
+
+    /// <summary>A client has left.</summary>
+    public void Forget(string remote) => _clients.TryRemove(remote, out _);
 
     /// <summary>True while a client that was let in may stay.</summary>
     public bool MayStay(string user, string service, DateTimeOffset now) =>
@@ -54,17 +81,18 @@ internal sealed class TokenDirectory(StateWatcher state, TimeProvider time) : IC
         return isServed;
     }
 
-    private ClientCredential? CredentialOf(Token token, string service)
+    private ImmutableArray<TokenSecret> SecretsFor(Token token, string service)
     {
         var now = time.GetUtcNow();
-        if (!token.IsUsableAt(now) || !token.Scope.MayAccess(service))
-        {
-            return null;
-        }
+        return token.IsUsableAt(now) && token.Scope.MayAccess(service)
+            ? [.. token.Secrets.Where(secret => secret.IsValidAt(now) && secret.Scram is not null)]
+            : [];
+    }
 
-        ImmutableArray<ScramVerifier> verifiers = [.. token.Secrets.Where(secret => secret.IsValidAt(now) && secret.Scram is not null).Select(static secret => secret.Scram!)];
-
-        // A client is told one salt. Secrets from before pools have none, and the first one after them has a salt of its own.
-        return verifiers.IsEmpty ? null : new ClientCredential { Verifiers = verifiers };
+    private void Proven(AcceptedToken token, string remote)
+    {
+        var from = IPEndPoint.TryParse(remote, out var address) ? address.Address : null;
+        _clients[remote] = (token, from);
+        access.NoteUse(token, from, time.GetUtcNow());
     }
 }

@@ -5,7 +5,7 @@ namespace TunnelIngress.State;
 
 /// <summary>
 /// Where tunnels, services and tokens are kept. Each change is one transaction, is durable before it returns, and makes the revision
-/// grow. Several processes may use one store at once. Safe for concurrent use. Any member throws <see cref="IOException"/> when the
+/// grow, but for the uses of tokens. Several processes may use one store at once. Safe for concurrent use. Any member throws <see cref="IOException"/> when the
 /// store cannot be read or written.
 /// </summary>
 internal interface IStateStore
@@ -69,6 +69,15 @@ internal interface IStateStore
     /// <summary>Forgets a token that is revoked or expired.</summary>
     /// <exception cref="StateException">It does not exist, or is usable at <paramref name="now"/>.</exception>
     Task RemoveTokenAsync(string clientId, DateTimeOffset now, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Keeps the last uses of tokens; those of tokens that do not exist are left out. No change of the state: the revision stays. Waits for
+    /// other processes for two seconds at most.
+    /// </summary>
+    Task RecordUsesAsync(IReadOnlyCollection<TokenUse> uses, DateTimeOffset now, CancellationToken cancellationToken);
+
+    /// <summary>The last uses of tokens, of each secret.</summary>
+    Task<IReadOnlyList<TokenUse>> LoadUsesAsync(CancellationToken cancellationToken);
 
     /// <summary>Adds services to the scope of an application's token; what it has already stays.</summary>
     /// <exception cref="StateException">The token or a service does not exist, or the token connects a tunnel, is revoked or expired.</exception>

@@ -90,6 +90,13 @@ internal sealed record TokenSecret(int Version, ImmutableArray<byte> Hash, DateT
     public bool IsValidAt(DateTimeOffset now) => ValidUntil is not { } until || now < until;
 }
 
+/// <summary>When and from where a token's secret was last used.</summary>
+/// <param name="ClientId">The token.</param>
+/// <param name="Version">The secret's <see cref="TokenSecret.Version"/>.</param>
+/// <param name="At">When.</param>
+/// <param name="From">The address, without a port; <c>unix</c> for a Unix socket.</param>
+internal sealed record TokenUse(string ClientId, int Version, DateTimeOffset At, string From);
+
 /// <summary>How the ingress pools a service's PostgreSQL.</summary>
 /// <param name="Service">The service's name.</param>
 /// <param name="Settings">The keys and values of its options.</param>

@@ -34,7 +34,7 @@ internal sealed class StreamService(
             var target = await broker.OpenAsync(service.Tunnel, service.Name, id, early, settings.OpenTimeout, cancellationToken);
             var opening = time.GetElapsedTime(start);
             metrics.StreamOpened(service.Name, opening);
-            var info = new StreamInfo(id, service.Tunnel, service.Name, caller.TokenId, caller.From, target.Session);
+            var info = new StreamInfo(id, service.Tunnel, service.Name, caller.TokenId, caller.From, target.Session) { SecretVersion = caller.SecretVersion };
             logger.StreamOpened(
                 id, info.Tunnel, info.Service, info.TokenId ?? "none", info.From, info.Session.Connector, Math.Round(opening.TotalMilliseconds, 3));
             return new OpenedStream(info, target, admission, early?.Sent.Length ?? 0);

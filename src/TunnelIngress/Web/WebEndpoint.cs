@@ -5,6 +5,7 @@ using Shared.Streams.Dialing;
 using Shared.Streams.Protocol;
 using Shared.Streams.Relaying;
 using Shared.Streams.Sockets;
+using TunnelIngress.Access;
 using TunnelIngress.Applications;
 using TunnelIngress.Metrics;
 using TunnelIngress.State;
@@ -34,13 +35,13 @@ internal sealed class WebEndpoint(
         context.Features.Set(progress);
         var id = StreamIds.NewStream();
         context.Response.Headers[TunnelProtocol.RequestHeader] = id;
-        Token? token = null;
+        AcceptedToken? token = null;
         if (web.Access != WebAccess.Public)
         {
             token = await access.AuthenticateAsync(context);
-            if (token is not null && !token.Scope.MayAccess(service.Name))
+            if (token is { } accepted && !accepted.Scope.MayAccess(service.Name))
             {
-                await access.DenyAsync(context, token, $"the token's scope does not name service {service.Name}");
+                await access.DenyAsync(context, accepted, $"the token's scope does not name service {service.Name}");
                 token = null;
             }
 
@@ -55,7 +56,11 @@ internal sealed class WebEndpoint(
             return;
         }
 
-        var info = new RequestInfo(id, service.Name, token?.ClientId);
+        var info = new RequestInfo(id, service.Name, token?.ClientId)
+        {
+            SecretVersion = token?.SecretVersion ?? 0,
+            From = context.Connection.RemoteIpAddress,
+        };
         var failure = await ServeAsync(context, service, info);
         Report(context, info, progress, failure);
     }

@@ -1,11 +1,12 @@
 using Shared.Streams.Dialing;
 using TunnelIngress.Connectors;
+using TunnelIngress.Tests.State;
 
 namespace TunnelIngress.Tests.Connectors;
 
 public sealed class ConnectorSessionTests
 {
-    private readonly ConnectorSession _session = new("id", "vpc", "replica", "token", "here", DateTimeOffset.UnixEpoch, control: null!);
+    private readonly ConnectorSession _session = new("id", "vpc", "replica", Samples.Accepted, "here", DateTimeOffset.UnixEpoch, control: null!);
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 

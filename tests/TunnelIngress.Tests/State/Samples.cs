@@ -10,6 +10,9 @@ internal static class Samples
 {
     public static readonly DateTimeOffset Now = new(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
 
+    /// <summary>A token that connects the tunnel vpc, as it was accepted.</summary>
+    public static AcceptedToken Accepted => new(NewToken(Connect("vpc")).Token, 1);
+
     public static async Task<SqliteStateStore> OpenAsync(string directory)
     {
         var store = new SqliteStateStore(directory);

@@ -245,6 +245,11 @@ public sealed class StateWatcherTests : IDisposable
         public Task RemoveTokenAsync(string clientId, DateTimeOffset now, CancellationToken cancellationToken) =>
             store.RemoveTokenAsync(clientId, now, cancellationToken);
 
+        public Task RecordUsesAsync(IReadOnlyCollection<TokenUse> uses, DateTimeOffset now, CancellationToken cancellationToken) =>
+            store.RecordUsesAsync(uses, now, cancellationToken);
+
+        public Task<IReadOnlyList<TokenUse>> LoadUsesAsync(CancellationToken cancellationToken) => store.LoadUsesAsync(cancellationToken);
+
         public Task GrantAccessAsync(string clientId, IReadOnlyCollection<string> services, DateTimeOffset now, CancellationToken cancellationToken) =>
             store.GrantAccessAsync(clientId, services, now, cancellationToken);
 

@@ -19,7 +19,7 @@ public sealed class WebMigrationTests : IDisposable
         {
             await connection.OpenAsync(Cancel);
             await using var command = connection.CreateCommand();
-            command.CommandText = "DROP TABLE web; PRAGMA user_version = 2";
+            command.CommandText = "DROP TABLE web; DROP TABLE token_use; PRAGMA user_version = 2";
             await command.ExecuteNonQueryAsync(Cancel);
         }
 

@@ -22,6 +22,9 @@ internal sealed class ScramServer(ImmutableArray<ScramVerifier> verifiers, byte[
     /// <summary>What the client has proven; enough to log in as it elsewhere, where the salt is the same.</summary>
     public LoginProof Proof { get; private set; } = LoginProof.None;
 
+    /// <summary>Which of the verifiers has checked the proof; null before.</summary>
+    public int? Verifier { get; private set; }
+
     /// <summary>Answers the client's first message.</summary>
     /// <exception cref="ProtocolViolationException">The message is malformed, or binds where it must not or not where it must.</exception>
     public byte[] First(ReadOnlySpan<byte> clientFirst)
@@ -80,10 +83,12 @@ internal sealed class ScramServer(ImmutableArray<ScramVerifier> verifiers, byte[
         }
 
         var authMessage = Encoding.UTF8.GetBytes($"{_clientFirstBare},{_serverFirst},{text[..text.LastIndexOf(",p=", StringComparison.Ordinal)]}");
-        foreach (var verifier in verifiers)
+        for (var i = 0; i < verifiers.Length; i++)
         {
+            var verifier = verifiers[i];
             if (ClientKey(verifier, authMessage, proof) is { } clientKey)
             {
+                Verifier = i;
                 Proof = LoginProof.OfScram(clientKey, verifier.ServerKey);
                 return Encoding.UTF8.GetBytes($"v={Convert.ToBase64String(HMACSHA256.HashData(verifier.ServerKey, authMessage))}");
             }

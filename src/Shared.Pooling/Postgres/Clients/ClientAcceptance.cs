@@ -16,13 +16,17 @@ internal sealed class ClientAcceptance
     /// <summary>What it has shown of its password.</summary>
     public LoginProof Proof { get; }
 
+    /// <summary>Which of the credential's verifiers has checked its password; null when it was none.</summary>
+    public int? Verifier { get; init; }
+
     /// <summary>It had nothing to show.</summary>
     public static ClientAcceptance WithoutProof() => Of(LoginProof.None, default);
 
     /// <summary>It has shown what it should.</summary>
     /// <param name="proof">What it has shown.</param>
     /// <param name="saslFinal">Our own proof in SCRAM; empty without.</param>
-    public static ClientAcceptance Of(LoginProof proof, ReadOnlySpan<byte> saslFinal)
+    /// <param name="verifier">Which verifier has checked it; null without.</param>
+    public static ClientAcceptance Of(LoginProof proof, ReadOnlySpan<byte> saslFinal, int? verifier = null)
     {
         using var writer = new MessageWriter();
         if (!saslFinal.IsEmpty)
@@ -31,7 +35,7 @@ internal sealed class ClientAcceptance
         }
 
         writer.Begin(AuthenticationRequest.Ok).End();
-        return new ClientAcceptance(proof, writer.Written.ToArray());
+        return new ClientAcceptance(proof, writer.Written.ToArray()) { Verifier = verifier };
     }
 
     /// <summary>

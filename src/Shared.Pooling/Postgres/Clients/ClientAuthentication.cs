@@ -91,7 +91,7 @@ internal sealed class ClientAuthentication
             return null;
         }
 
-        return ClientAcceptance.Of(credential!.Password is { } password ? LoginProof.OfPassword(password) : scram.Proof, final);
+        return ClientAcceptance.Of(credential!.Password is { } password ? LoginProof.OfPassword(password) : scram.Proof, final, scram.Verifier);
     }
 
     private static (string Mechanism, byte[] First) ReadInitial(ReadOnlySpan<byte> body)

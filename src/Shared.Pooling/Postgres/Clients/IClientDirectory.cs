@@ -29,4 +29,9 @@ public sealed record ClientAdmission(string Pool, string Database, ClientCredent
 {
     /// <summary>Why it is turned away although it is who it says; null when it is not.</summary>
     public string? Refusal { get; init; }
+
+    /// <summary>
+    /// Called when it has proven who it is with a password, before it is let in; must not throw. Is told which of the credential's verifiers it was.
+    /// </summary>
+    public Action<int>? OnProven { get; init; }
 }

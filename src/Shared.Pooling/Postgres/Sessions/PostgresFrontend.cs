@@ -80,6 +80,11 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
         var admission = await FindAsync(configuration.Directory, request, limit.Token);
         var acceptance = source.IsTrusted ? ClientAcceptance.WithoutProof() : await _authentication.RunAsync(startup, admission.Credential, limit.Token);
         source.OnRecognized?.Invoke();
+        if (acceptance.Verifier is { } verifier)
+        {
+            admission.OnProven?.Invoke(verifier);
+        }
+
         try
         {
             return await AdmitAsync(startup, acceptance, admission, source, limit.Token, cut);
