@@ -88,7 +88,7 @@ internal static class CheckCommand
         using var dialer = new WebSocketDialer(options);
         var (webSocket, _) = await dialer.DialAsync(new Uri(ingress, TunnelProtocol.ControlPath), [], pings: true, cancellationToken);
         using var control = new ControlChannel(webSocket);
-        var registered = await ControlHandshake.RegisterAsync(control, $"check of {Environment.MachineName}", [], cancellationToken);
+        var registered = await ControlHandshake.RegisterAsync(control, $"check of {settings.Name}", name: null, [], cancellationToken);
         await control.CloseAsync(System.Net.WebSockets.WebSocketCloseStatus.NormalClosure, "checked");
         return $"registered for tunnel {VisibleText.Of(registered.Tunnel)}";
     }

@@ -40,6 +40,7 @@ internal static class RunCommand
         var options = new RunOptions(command);
         options.List("--ingress", "Ingress", "An ingress to dial; may be given several times", "wss://HOST[:PORT]");
         options.Value("--token-file", "Token:File", "The service token that connects the tunnel", "FILE");
+        options.Value("--name", "Name", "What this connector is called at the ingress, across restarts (the machine's name)", "NAME");
         options.Value("--ca-file", "CaFile", "PEM roots that the ingress must chain to, instead of the system's", "FILE");
         options.Pairs("--service", "A service and its target: tcp://host:port, tls://host:port, unix:///path, http://host[:port] or https://host[:port]", "NAME=TARGET",
             static (_, name, target) => [($"Services:{name}:Target", target)]);
@@ -59,7 +60,7 @@ internal static class RunCommand
         ConnectorSettings LoadSettings()
         {
             var settings = ConnectorSettings.From(Load(), TimeProvider.System, logger);
-            foreach (var key in layers.ChangedWithin("Ingress", "Token", "CaFile", "Log", ManagementAddress.Key, ManagementAddress.AllowRemoteKey))
+            foreach (var key in layers.ChangedWithin("Ingress", "Name", "Token", "CaFile", "Log", ManagementAddress.Key, ManagementAddress.AllowRemoteKey))
             {
                 logger.RestartNeeded(key);
             }

@@ -33,17 +33,17 @@ internal static partial class IngressLog
     [LoggerMessage(1509, LogLevel.Warning, "{Count} more connections were closed because too many were open", EventName = "ConnectionsRefused")]
     public static partial void ConnectionsRefused(this ILogger logger, long count);
 
-    [LoggerMessage(1510, LogLevel.Information, "Connector {Connector} online: tunnel {Tunnel}, services {Services}, from {From}, session {Session}", EventName = "ConnectorOnline")]
-    public static partial void ConnectorOnline(this ILogger logger, string connector, string tunnel, string services, string from, string session);
+    [LoggerMessage(1510, LogLevel.Information, "Connector {Connector} online: name {Name}, tunnel {Tunnel}, services {Services}, from {From}, session {Session}", EventName = "ConnectorOnline")]
+    public static partial void ConnectorOnline(this ILogger logger, string connector, string name, string tunnel, string services, string from, string session);
 
-    [LoggerMessage(1511, LogLevel.Warning, "Connector {Connector} offline: tunnel {Tunnel}, {Streams} streams cut: {Reason}", EventName = "ConnectorOffline")]
-    public static partial void ConnectorOffline(this ILogger logger, string connector, string tunnel, int streams, string reason);
+    [LoggerMessage(1511, LogLevel.Warning, "Connector {Connector} offline: name {Name}, tunnel {Tunnel}, {Streams} streams cut: {Reason}", EventName = "ConnectorOffline")]
+    public static partial void ConnectorOffline(this ILogger logger, string connector, string name, string tunnel, int streams, string reason);
 
-    [LoggerMessage(1524, LogLevel.Information, "Connector {Connector} left: tunnel {Tunnel}", EventName = "ConnectorLeft")]
-    public static partial void ConnectorLeft(this ILogger logger, string connector, string tunnel);
+    [LoggerMessage(1524, LogLevel.Information, "Connector {Connector} left: name {Name}, tunnel {Tunnel}", EventName = "ConnectorLeft")]
+    public static partial void ConnectorLeft(this ILogger logger, string connector, string name, string tunnel);
 
-    [LoggerMessage(1512, LogLevel.Information, "Connector {Connector} drains: tunnel {Tunnel}, {Streams} streams left", EventName = "ConnectorDraining")]
-    public static partial void ConnectorDraining(this ILogger logger, string connector, string tunnel, int streams);
+    [LoggerMessage(1512, LogLevel.Information, "Connector {Connector} drains: name {Name}, tunnel {Tunnel}, {Streams} streams left", EventName = "ConnectorDraining")]
+    public static partial void ConnectorDraining(this ILogger logger, string connector, string name, string tunnel, int streams);
 
     [LoggerMessage(1513, LogLevel.Warning, "Connector {Connector} of tunnel {Tunnel} announces {Count} services that get no streams, first {Service}: {Reason}", EventName = "ServicesRejected")]
     public static partial void ServicesRejected(this ILogger logger, string connector, string tunnel, int count, string service, string reason);

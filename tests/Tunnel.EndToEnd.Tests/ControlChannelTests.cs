@@ -37,6 +37,10 @@ public sealed class ControlChannelTests(ClusterFixture fixture) : IAsyncLifetime
     [InlineData("""{"type":"register","version":1,"connector":"","services":[]}""", "protocol-error")]
     [InlineData("""{"type":"register","version":1,"connector":"x","services":[""]}""", "protocol-error")]
     [InlineData("""{"type":"register","version":1,"connector":"x","services":[null]}""", "protocol-error")]
+    [InlineData("""{"type":"register","version":1,"connector":"x","services":[],"name":""}""", "protocol-error")]
+    [InlineData("""{"type":"register","version":1,"connector":"x","services":[],"name":"a b\\n"}""", "protocol-error")]
+    [InlineData("""{"type":"register","version":1,"connector":"x","services":[],"name":"a23456789012345678901234567890123456789012345678901234567890123x"}""", "protocol-error")]
+    [InlineData("""{"type":"register","version":1,"connector":"x","services":[],"name":1}""", "protocol-error")]
     [InlineData("""{"type":"register","version":2,"connector":"x","services":[]}""", "unsupported-version")]
     public async Task Bad_registration_is_refused_with_a_reason(string message, string code)
     {
@@ -48,6 +52,20 @@ public sealed class ControlChannelTests(ClusterFixture fixture) : IAsyncLifetime
         Assert.NotNull(answer);
         Assert.Equal(("refused", code), (answer.RootElement.GetProperty("type").GetString(), answer.RootElement.GetProperty("code").GetString()));
         Assert.Null(await ReceiveAsync(control));
+    }
+
+    [Fact]
+    public async Task Connector_from_before_names_is_registered_without_one()
+    {
+        using var control = await DialAsync(TunnelProtocol.ControlPath);
+        await SendAsync(control, """{"type":"register","version":1,"connector":"of-before","services":[]}""");
+        Assert.Equal("registered", (await ReceiveAsync(control))!.RootElement.GetProperty("type").GetString());
+
+        using var http = new HttpClient();
+        using var shown = JsonDocument.Parse(await http.GetStringAsync(new Uri(fixture.Cluster.Management, "/connectors"), Cancelled));
+        var row = Assert.Single(shown.RootElement.EnumerateArray(), static row => row.GetProperty("connector").GetString() == "of-before");
+        Assert.Equal(JsonValueKind.Null, row.GetProperty("name").ValueKind);
+        Assert.Equal("-", (await fixture.Cluster.Ingress.WaitForAsync("ConnectorOnline", static seen => seen["Connector"] == "of-before"))["Name"]);
     }
 
     [Fact]

@@ -154,6 +154,28 @@ public sealed class FaultTests(ClusterFixture fixture) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Replica_keeps_its_name_and_gets_another_id_when_it_is_started_again()
+    {
+        using var http = new HttpClient();
+        var ids = new List<string>();
+        foreach (var _ in new[] { 1, 2 })
+        {
+            var connector = await _cluster.StartConnectorAsync("--name", "replica-b");
+            var online = await _cluster.Ingress.WaitForAsync("ConnectorOnline", seen => !ids.Contains(seen["Connector"]));
+            Assert.Equal("replica-b", online["Name"]);
+            Assert.Matches("^replica-b-[0-9a-f]{8}$", online["Connector"]);
+            ids.Add(online["Connector"]);
+            using var shown = JsonDocument.Parse(await http.GetStringAsync(new Uri(_cluster.Management, "/connectors"), Cancelled));
+            var row = Assert.Single(shown.RootElement.EnumerateArray());
+            Assert.Equal(("replica-b", ids[^1]), (Text(row, "name"), Text(row, "connector")));
+
+            await connector.SignalAsync("KILL");
+            var offline = await _cluster.Ingress.WaitForAsync("ConnectorOffline", seen => seen["Connector"] == ids[^1]);
+            Assert.Equal("replica-b", offline["Name"]);
+        }
+    }
+
+    [Fact]
     public async Task Grace_time_that_is_over_cuts_the_streams()
     {
         var draining = await _cluster.StartConnectorAsync("--grace", "1");

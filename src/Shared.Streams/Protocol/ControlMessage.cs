@@ -17,7 +17,12 @@ public abstract record ControlMessage;
 /// <param name="Version">The protocol version.</param>
 /// <param name="Connector">The instance's own id, unique among replicas; for logs and lists.</param>
 /// <param name="Services">The names of the services whose targets its configuration holds.</param>
-public sealed record Register(int Version, string Connector, IReadOnlyList<string> Services) : ControlMessage;
+public sealed record Register(int Version, string Connector, IReadOnlyList<string> Services) : ControlMessage
+{
+    /// <summary>What the replica is called, across restarts; a <see cref="PlainName"/>. Null from a connector of a release that sends none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Name { get; init; }
+}
 
 /// <summary>Ingress to connector: the registration stands.</summary>
 /// <param name="Session">Names this registration on the upgrade of each data channel.</param>

@@ -12,6 +12,9 @@ internal sealed class ConnectorOptions
     /// <summary>The service token that connects the tunnel.</summary>
     public TokenOptions Token { get; set; } = new();
 
+    /// <summary>What this connector is called at the ingress; the machine's name without it.</summary>
+    public string? Name { get; set; }
+
     /// <summary>A PEM file with the roots that the ingress's certificate must chain to; the system's roots without it.</summary>
     public string? CaFile { get; set; }
 

@@ -16,6 +16,9 @@ internal sealed record ConnectorSettings
 
     public required IServiceTokenSource Token { get; init; }
 
+    /// <summary>What this connector is called, across restarts; a <see cref="PlainName"/>.</summary>
+    public required string Name { get; init; }
+
     public required CertificateTrust Trust { get; init; }
 
     /// <summary>Service name to the dialer of its target: the whole of what this connector can reach.</summary>
@@ -39,6 +42,7 @@ internal sealed record ConnectorSettings
             ? [.. options.Ingress.Select((text, index) => IngressUri($"Ingress:{index}", text, options.AllowPlaintext))]
             : throw new ConfigurationException("Ingress", "Give at least one ingress, e.g. --ingress wss://tunnel.example.com."),
         Token = options.Token.CreateSource("Token", logger),
+        Name = NameOf(options.Name),
         Trust = SettingChecks.Trust("CaFile", options.CaFile, "--ca-file"),
         Targets = TargetsOf(options, time),
         Carriers = SettingChecks.Within("Carriers", options.Carriers, 0, TunnelProtocol.MaxCarriers),
@@ -46,6 +50,14 @@ internal sealed record ConnectorSettings
         HalfCloseTimeout = SettingChecks.Seconds("HalfCloseTimeoutSeconds", options.HalfCloseTimeoutSeconds, 1, 86_400),
         Grace = SettingChecks.Seconds("GraceSeconds", options.GraceSeconds, 0, 86_400),
         Management = ManagementAddress.From(options.Management, options.ManagementAllowRemote),
+    };
+
+    private static string NameOf(string? name) => name switch
+    {
+        null or "" => PlainName.Nearest(Environment.MachineName, "connector"),
+        _ when PlainName.IsValid(name) => name,
+        _ => throw new ConfigurationException(
+            "Name", $"'{name}' is not a connector name. Use 1 to {PlainName.MaxLength} lower-case letters, digits and hyphens, beginning with a letter or digit."),
     };
 
     private static Uri IngressUri(string key, string text, bool allowPlaintext)

@@ -23,16 +23,16 @@ internal sealed class ConnectorHost(Func<ConnectorSettings> load, TimeProvider t
     public async Task RunAsync(ProcessSignals signals)
     {
         var settings = new CurrentSettings(load());
-        var connectorId = $"{Environment.MachineName}-{Guid.NewGuid().ToString("N")[..8]}";
+        var identity = new ConnectorIdentity(settings.Value.Name);
         using var metrics = new ConnectorMetrics();
         var server = new StreamServer(settings, metrics, time, loggers.CreateLogger<StreamServer>());
         var links = settings.Value.Ingresses
-            .Select(ingress => new IngressLink(ingress, connectorId, settings, server, metrics, time, loggers))
+            .Select(ingress => new IngressLink(ingress, identity, settings, server, metrics, time, loggers))
             .ToArray();
         await using var management = await ManagementServer.StartAsync(
             settings.Value.Management, () => ConnectorReadiness.Of(links, signals.Drain.IsCancellationRequested), loggers, ConnectorMetrics.MeterName);
         metrics.Observe(links, settings.Value.Targets.Keys);
-        _logger.Starting(connectorId, ServicesOf(settings.Value));
+        _logger.Starting(identity.Id, ServicesOf(settings.Value));
         foreach (var link in links)
         {
             link.Registered += _serviceManager.Ready;
@@ -77,7 +77,7 @@ internal sealed class ConnectorHost(Func<ConnectorSettings> load, TimeProvider t
             return;
         }
 
-        settings.Replace(fresh with { Ingresses = settings.Value.Ingresses });
+        settings.Replace(fresh with { Ingresses = settings.Value.Ingresses, Name = settings.Value.Name });
         foreach (var link in links)
         {
             link.OnServicesChanged();

@@ -9,19 +9,20 @@ internal static class ControlHandshake
 {
     /// <summary>Registers at the ingress.</summary>
     /// <param name="control">A new control channel.</param>
-    /// <param name="connectorId">This connector's name for itself.</param>
+    /// <param name="connectorId">This process's own id, of no other one.</param>
+    /// <param name="name">What the connector is called; null for one that comes once and is nobody's replica.</param>
     /// <param name="services">What it can reach; it gets streams for no other.</param>
     /// <param name="cancellationToken">Ends the attempt, which also has a time limit of its own.</param>
     /// <exception cref="DialException">Hop ingress: it refuses, or does not answer.</exception>
     /// <exception cref="IOException">The channel broke, or the ingress broke the protocol.</exception>
     public static async Task<Registered> RegisterAsync(
-        ControlChannel control, string connectorId, IReadOnlyList<string> services, CancellationToken cancellationToken)
+        ControlChannel control, string connectorId, string? name, IReadOnlyList<string> services, CancellationToken cancellationToken)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(TunnelProtocol.RegistrationTimeout);
         try
         {
-            await control.SendAsync(new Register(TunnelProtocol.Version, connectorId, services), limit.Token);
+            await control.SendAsync(new Register(TunnelProtocol.Version, connectorId, services) { Name = name }, limit.Token);
             return await control.ReceiveAsync(limit.Token) switch
             {
                 Registered registered => registered with { Tunnel = ProtocolCodec.OneLine(registered.Tunnel) },

@@ -16,7 +16,7 @@ namespace TunnelConnector.Ingress;
 /// than it does: whoever loses the control channel cuts them, so that nothing hangs on a dead peer.
 /// </summary>
 internal sealed class ControlSession(
-    Uri ingress, string connectorId, WebSocketDialer dialer, CarrierDialer carriers, CurrentSettings settings, StreamServer server, TimeProvider time,
+    Uri ingress, ConnectorIdentity identity, WebSocketDialer dialer, CarrierDialer carriers, CurrentSettings settings, StreamServer server, TimeProvider time,
     ILoggerFactory loggers)
 {
     private static readonly TimeSpan CutTimeout = TimeSpan.FromSeconds(1);
@@ -48,7 +48,7 @@ internal sealed class ControlSession(
     {
         var (webSocket, _) = await dialer.DialAsync(new Uri(ingress, TunnelProtocol.ControlPath), [], pings: true, cancellationToken);
         using var control = new ControlChannel(webSocket);
-        var registered = await ControlHandshake.RegisterAsync(control, connectorId, ServiceNames(), cancellationToken);
+        var registered = await ControlHandshake.RegisterAsync(control, identity.Id, identity.Name, ServiceNames(), cancellationToken);
         var intake = CreateIntake(registered);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var announcing = AnnounceChangesAsync(control, ended.Token);

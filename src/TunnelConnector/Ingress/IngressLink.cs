@@ -11,7 +11,7 @@ namespace TunnelConnector.Ingress;
 /// next session starts while the old one still carries its streams: behind one name there may be another ingress.
 /// </summary>
 internal sealed class IngressLink(
-    Uri ingress, string connectorId, CurrentSettings settings, StreamServer server, ConnectorMetrics metrics, TimeProvider time, ILoggerFactory loggers)
+    Uri ingress, ConnectorIdentity identity, CurrentSettings settings, StreamServer server, ConnectorMetrics metrics, TimeProvider time, ILoggerFactory loggers)
 {
     private const string Ended = "not registered: the session has ended";
 
@@ -62,7 +62,7 @@ internal sealed class IngressLink(
         {
             while (!drain.IsCancellationRequested)
             {
-                var session = new ControlSession(ingress, connectorId, dialer, new CarrierDialer(options, dialer), settings, server, time, loggers);
+                var session = new ControlSession(ingress, identity, dialer, new CarrierDialer(options, dialer), settings, server, time, loggers);
                 var run = RunSessionAsync(session, stop);
                 lock (_gate)
                 {

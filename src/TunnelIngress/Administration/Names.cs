@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Shared.Streams.Protocol;
 
 namespace TunnelIngress.Administration;
 
@@ -8,7 +9,7 @@ internal static partial class Names
     private const int MaxHostname = 253;
 
     /// <summary>Null when the name is good, otherwise what is wrong.</summary>
-    public static string? FaultOf(string kind, string name) => Name().IsMatch(name)
+    public static string? FaultOf(string kind, string name) => PlainName.IsValid(name)
         ? null
         : $"'{name}' is not a {kind} name. Use 1 to 63 lower-case letters, digits and hyphens, beginning with a letter or digit.";
 
@@ -21,9 +22,6 @@ internal static partial class Names
         // A number at the end would make an IPv4 address a name.
         return name.Length <= MaxHostname && labels.All(label => Label().IsMatch(label)) && !labels[^1].All(char.IsAsciiDigit) ? name : null;
     }
-
-    [GeneratedRegex(@"^[a-z0-9][a-z0-9-]{0,62}\z", RegexOptions.CultureInvariant)]
-    private static partial Regex Name();
 
     [GeneratedRegex(@"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\z", RegexOptions.CultureInvariant)]
     private static partial Regex Label();

@@ -29,7 +29,7 @@ internal enum SessionState
 /// One registered connector replica: its carriers or parked data channels, and those who wait for one. All members may be called concurrently;
 /// the lock is held only while a channel changes hands, never while bytes flow.
 /// </summary>
-internal sealed class ConnectorSession(string id, string tunnel, string connector, AcceptedToken token, string from, DateTimeOffset since, ControlChannel control)
+internal sealed class ConnectorSession(string id, string tunnel, string connector, string? name, AcceptedToken token, string from, DateTimeOffset since, ControlChannel control)
 {
     private readonly Lock _gate = new();
     private readonly Queue<ParkedChannel> _parked = new();
@@ -45,8 +45,14 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
 
     public string Tunnel => tunnel;
 
-    /// <summary>The replica's own name for itself.</summary>
+    /// <summary>The process's own id for itself, another one after a restart.</summary>
     public string Connector => connector;
+
+    /// <summary>What the replica is called, across restarts; null when it does not say.</summary>
+    public string? Name => name;
+
+    /// <summary>The same for the log, where no name can be mistaken for none.</summary>
+    public string LoggedName => name ?? "-";
 
     /// <summary>The client id of the token that registered it.</summary>
     public string TokenId => token.ClientId;

@@ -4,6 +4,7 @@ using Shared.Streams.Protocol;
 using Shared.Streams.Relaying;
 using Shared.Streams.WebSockets;
 using TunnelIngress.Access;
+using TunnelIngress.Administration;
 using TunnelIngress.Applications;
 using TunnelIngress.State;
 using TunnelIngress.Streams;
@@ -87,11 +88,11 @@ internal sealed class ControlEndpoint(
                 info => info.Session == session, new StreamAbort(AbortCode.ConnectionLost, "the connector went away"));
             if (hasLeft)
             {
-                logger.ConnectorLeft(session.Connector, tunnel);
+                logger.ConnectorLeft(session.Connector, session.LoggedName, tunnel);
             }
             else
             {
-                logger.ConnectorOffline(session.Connector, tunnel, cut, reason);
+                logger.ConnectorOffline(session.Connector, session.LoggedName, tunnel, cut, reason);
             }
 
             control.Abort();
@@ -119,7 +120,7 @@ internal sealed class ControlEndpoint(
         }
 
         Check(register);
-        var session = new ConnectorSession(StreamIds.NewSession(), tunnel, ProtocolCodec.OneLine(register.Connector), token, from, time.GetUtcNow(), control);
+        var session = new ConnectorSession(StreamIds.NewSession(), tunnel, ProtocolCodec.OneLine(register.Connector), register.Name, token, from, time.GetUtcNow(), control);
         session.Announce(register.Services);
         if (registry.Add(session) is { } fault)
         {
@@ -137,7 +138,7 @@ internal sealed class ControlEndpoint(
             throw new RegistrationException("connection-lost", "The connector left during its registration.");
         }
 
-        logger.ConnectorOnline(session.Connector, tunnel, string.Join(", ", session.Services.Order(StringComparer.Ordinal)), from, session.Id);
+        logger.ConnectorOnline(session.Connector, session.LoggedName, tunnel, string.Join(", ", session.Services.Order(StringComparer.Ordinal)), from, session.Id);
         return session;
     }
 
@@ -154,6 +155,11 @@ internal sealed class ControlEndpoint(
         if (register.Connector.Length is 0 or > 128)
         {
             throw new RegistrationException("protocol-error", "The connector's id must have 1 to 128 characters.");
+        }
+
+        if (register.Name is { } name && Names.FaultOf("connector", ProtocolCodec.OneLine(name)) is { } fault)
+        {
+            throw new RegistrationException("protocol-error", fault);
         }
     }
 
@@ -203,7 +209,7 @@ internal sealed class ControlEndpoint(
                     drains = true;
                     registry.Drain(session);
                     streams.TellLeaving(info => info.Session == session);
-                    logger.ConnectorDraining(session.Connector, session.Tunnel, session.Load);
+                    logger.ConnectorDraining(session.Connector, session.LoggedName, session.Tunnel, session.Load);
                     break;
                 default:
                     throw new ProtocolException($"{message.GetType().Name} on a registered control channel");

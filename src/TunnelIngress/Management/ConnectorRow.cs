@@ -5,7 +5,8 @@ namespace TunnelIngress.Management;
 
 /// <summary>A connector as <c>/connectors</c> shows it.</summary>
 /// <param name="Tunnel">The tunnel that it serves.</param>
-/// <param name="Connector">Its own name for itself.</param>
+/// <param name="Name">What it is called, across restarts; null when it does not say.</param>
+/// <param name="Connector">Its process's own id, another one after a restart.</param>
 /// <param name="Session">Its session, as in the log.</param>
 /// <param name="Token">The client id of the token that it registered with.</param>
 /// <param name="From">Where it is.</param>
@@ -14,7 +15,7 @@ namespace TunnelIngress.Management;
 /// <param name="Services">The services that it has announced.</param>
 /// <param name="Streams">How many streams it carries or opens now.</param>
 internal sealed record ConnectorRow(
-    string Tunnel, string Connector, string Session, string Token, string From, DateTimeOffset Since, string State, IReadOnlyList<string> Services, int Streams)
+    string Tunnel, string? Name, string Connector, string Session, string Token, string From, DateTimeOffset Since, string State, IReadOnlyList<string> Services, int Streams)
 {
     /// <summary>For people with curl as much as for programs.</summary>
     public static JsonSerializerOptions Form { get; } = new(JsonSerializerDefaults.Web) { WriteIndented = true };
@@ -25,6 +26,7 @@ internal sealed record ConnectorRow(
         .ThenBy(static session => session.Since)
         .Select(static session => new ConnectorRow(
             session.Tunnel,
+            session.Name,
             session.Connector,
             session.Id,
             session.TokenId,

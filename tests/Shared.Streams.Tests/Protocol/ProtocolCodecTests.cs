@@ -8,6 +8,7 @@ public sealed class ProtocolCodecTests
     public static TheoryData<ControlMessage> ControlMessages => new(new ControlMessage[]
     {
         new Register(1, "replica-1", ["a", "b"]),
+        new Register(1, "replica-1", ["a", "b"]) { Name = "replica" },
         new Registered("session", "vpc"),
         new RegistrationRefused("limited", "too many"),
         new Announce([]),
@@ -66,6 +67,14 @@ public sealed class ProtocolCodecTests
         Assert.Equal(
             new Open("1", "db"),
             ProtocolCodec.DecodeChannel("""{"stream":"1","priority":9,"service":"db","type":"open"}"""u8));
+
+    [Fact]
+    public void Registration_of_a_connector_from_before_names_has_none_and_one_without_a_name_says_nothing_of_it()
+    {
+        var register = Assert.IsType<Register>(ProtocolCodec.DecodeControl("""{"type":"register","version":1,"connector":"x","services":[]}"""u8));
+        Assert.Null(register.Name);
+        Assert.DoesNotContain("name", Encoding.UTF8.GetString(ProtocolCodec.Encode(register)), StringComparison.Ordinal);
+    }
 
     [Fact]
     public void One_line_is_short_and_printable()

@@ -86,6 +86,7 @@ public sealed class StreamServerTests : IDisposable
         var settings = new ConnectorSettings
         {
             Ingresses = [],
+            Name = "replica",
             Token = new FixedServiceToken(new ServiceToken("unused", "unused")),
             Trust = CertificateTrust.System,
             Targets = new Dictionary<string, IDialer> { ["db"] = new Dialer(_dialed.Task) }.ToFrozenDictionary(),

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Shared.Hosting.Configuration;
+using Shared.Streams.Protocol;
 using TunnelConnector.Configuration;
 
 namespace TunnelConnector.Tests.Configuration;
@@ -27,6 +28,24 @@ public sealed class ConnectorSettingsTests
     [Fact]
     public void Plaintext_ingress_needs_the_development_switch() => Assert.Equal(
         "ws", ConnectorSettings.From(Options(options => (options.Ingress, options.AllowPlaintext) = (["ws://localhost:8080"], true)), TimeProvider.System, NullLogger.Instance).Ingresses[0].Scheme);
+
+    [Theory]
+    [InlineData("-a")]
+    [InlineData("DB-1")]
+    [InlineData("db 1")]
+    [InlineData("db_1")]
+    [InlineData("a234567890123456789012345678901234567890123456789012345678901234")]
+    public void Bad_name_is_named(string name) => AssertRefused(options => options.Name = name, "Name: '" + name);
+
+    [Fact]
+    public void Name_is_the_machines_unless_it_is_given()
+    {
+        string NameOf(string? name) => ConnectorSettings.From(Options(options => options.Name = name), TimeProvider.System, NullLogger.Instance).Name;
+
+        Assert.Equal("db-1", NameOf("db-1"));
+        Assert.Equal(PlainName.Nearest(Environment.MachineName, "connector"), NameOf(null));
+        Assert.Equal(NameOf(null), NameOf(""));
+    }
 
     [Fact]
     public void No_ingress_is_refused() => AssertRefused(static options => options.Ingress = [], "Ingress: ");

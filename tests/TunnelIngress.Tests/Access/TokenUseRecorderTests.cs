@@ -61,7 +61,7 @@ public sealed class TokenUseRecorderTests : IAsyncDisposable
     public async Task What_stands_uses_its_token_for_as_long_as_it_does()
     {
         var (store, token) = await StartAsync();
-        var session = new ConnectorSession("id", "vpc", "replica", new AcceptedToken(token, 1), "192.0.2.1:1000", Samples.Now, control: null!);
+        var session = new ConnectorSession("id", "vpc", "replica", name: null, new AcceptedToken(token, 1), "192.0.2.1:1000", Samples.Now, control: null!);
         _connectors.Add(session);
         await NextAsync("192.0.2.1");
         _connectors.Remove(session);

@@ -43,5 +43,5 @@ public sealed class ConnectorRegistryTests
         Assert.Same(second, registry.ById(second.Id));
     }
 
-    private ConnectorSession Session(string tunnel) => new($"{Interlocked.Increment(ref _sessions)}", tunnel, "replica", Samples.Accepted, "here", DateTimeOffset.UnixEpoch, control: null!);
+    private ConnectorSession Session(string tunnel) => new($"{Interlocked.Increment(ref _sessions)}", tunnel, "replica", name: null, Samples.Accepted, "here", DateTimeOffset.UnixEpoch, control: null!);
 }

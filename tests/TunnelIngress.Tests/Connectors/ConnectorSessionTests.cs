@@ -6,7 +6,7 @@ namespace TunnelIngress.Tests.Connectors;
 
 public sealed class ConnectorSessionTests
 {
-    private readonly ConnectorSession _session = new("id", "vpc", "replica", Samples.Accepted, "here", DateTimeOffset.UnixEpoch, control: null!);
+    private readonly ConnectorSession _session = new("id", "vpc", "replica", name: null, Samples.Accepted, "here", DateTimeOffset.UnixEpoch, control: null!);
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
