@@ -78,14 +78,23 @@ internal sealed class PoolSetCommand
     private async Task RunAsync(AdminContext context, ParseResult result, CancellationToken cancellationToken)
     {
         var name = result.GetRequiredValue(_service);
-        var state = await context.Store.LoadAsync(cancellationToken);
-        var service = state.Services.GetValueOrDefault(name) ?? throw new StateException($"There is no service '{name}'. See 'tunnel-ingress service list'.");
-        var known = state.Pools.GetValueOrDefault(name);
-        var secrets = new OriginSecrets(result.GetValue(_keys) ?? OriginSecrets.KeysIn(context.StateDirectory));
-        var secret = await SecretAsync(result, known, secrets, cancellationToken);
-        var pool = new ServicePool(name, Merge(result, known), secrets.Protect(name, secret), AdminContext.Time.GetUtcNow());
-        ServicePoolOptions.Define(pool, secret, NoDialer);
-        await context.Store.SetPoolAsync(pool, cancellationToken);
+
+        // Before the state is held: a password may come from standard input.
+        var given = await SecretAsync(result, cancellationToken);
+        var settings = Given(result);
+        var (pool, secret) = (default(ServicePool)!, OriginSecret.None);
+        var service = await context.Store.SetPoolAsync(
+            name,
+            known =>
+            {
+                var secrets = new OriginSecrets(result.GetValue(_keys) ?? OriginSecrets.KeysIn(context.StateDirectory));
+                var kept = known is null ? OriginSecret.None : Kept(secrets, known, isReplaced: given.Password is not null);
+                secret = new OriginSecret(given.Password ?? kept.Password, given.Certificate ?? kept.Certificate);
+                pool = new ServicePool(name, Merge(settings, known), secrets.Protect(name, secret), AdminContext.Time.GetUtcNow());
+                ServicePoolOptions.Define(pool, secret, NoDialer);
+                return pool;
+            },
+            cancellationToken);
         await context.WriteAsync(
             new { pool.Service, pool.Settings, HasPassword = secret.Password is not null, HasCertificate = secret.Certificate is not null },
             $"""
@@ -95,13 +104,17 @@ internal sealed class PoolSetCommand
             """);
     }
 
-    private ImmutableSortedDictionary<string, string> Merge(ParseResult result, ServicePool? known)
+    private (string Key, string? Value)[] Given(ParseResult result) =>
+    [
+        .. _settings.Select(setting => (setting.Key, result.GetValue(setting.Option))),
+        ("Ca", PemCertificates.ReadFile("--ca-file", result.GetValue(_caFile))),
+        .. (result.GetValue(_others) ?? []).Select(static other => other.Split('=', 2)).Select(static parts => (parts[0], (string?)parts[1])),
+    ];
+
+    private static ImmutableSortedDictionary<string, string> Merge((string Key, string? Value)[] given, ServicePool? known)
     {
         var merged = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.OrdinalIgnoreCase);
         merged.AddRange(known?.Settings ?? ImmutableSortedDictionary<string, string>.Empty);
-        var given = _settings.Select(setting => (setting.Key, Value: result.GetValue(setting.Option)))
-            .Append(("Ca", PemCertificates.ReadFile("--ca-file", result.GetValue(_caFile))))
-            .Concat((result.GetValue(_others) ?? []).Select(static other => other.Split('=', 2)).Select(static parts => (parts[0], (string?)parts[1])));
         foreach (var (key, value) in given)
         {
             if (value is { Length: > 0 })
@@ -117,16 +130,12 @@ internal sealed class PoolSetCommand
         return merged.ToImmutable();
     }
 
-    private async Task<OriginSecret> SecretAsync(ParseResult result, ServicePool? known, OriginSecrets secrets, CancellationToken cancellationToken)
-    {
-        var password = await PasswordAsync(result.GetValue(_passwordFile), cancellationToken);
-        var certificate = PemCertificates.ReadFile("--client-certificate", result.GetValue(_certificate)) is { } pem
+    /// <summary>What the command line says of it; null where it says nothing.</summary>
+    private async Task<OriginSecret> SecretAsync(ParseResult result, CancellationToken cancellationToken) => new(
+        await PasswordAsync(result.GetValue(_passwordFile), cancellationToken),
+        PemCertificates.ReadFile("--client-certificate", result.GetValue(_certificate)) is { } pem
             ? $"{pem}\n{PemCertificates.ReadFile("--client-key", result.GetValue(_key))}"
-            : null;
-
-        var kept = known is null ? OriginSecret.None : Kept(secrets, known, isReplaced: password is not null);
-        return new OriginSecret(password ?? kept.Password, certificate ?? kept.Certificate);
-    }
+            : null);
 
     // A password may be set again because the keys of the old one are lost.
     private static OriginSecret Kept(OriginSecrets secrets, ServicePool known, bool isReplaced)

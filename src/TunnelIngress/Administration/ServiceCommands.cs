@@ -53,7 +53,7 @@ internal static class ServiceCommands
                 result.GetRequiredValue(tunnel),
                 AdminContext.Time.GetUtcNow())
             {
-                Web = web.Read(result, known: null),
+                Web = web.Read(result)(null),
             };
             await context.Store.AddServiceAsync(service, cancellationToken);
             await context.WriteAsync(
@@ -81,19 +81,20 @@ internal static class ServiceCommands
         web.AddTo(command);
         AdminContext.Attach(command, async (context, result, cancellationToken) =>
         {
-            var service = (await context.Store.LoadAsync(cancellationToken)).Services.GetValueOrDefault(result.GetRequiredValue(name))
-                ?? throw new StateException($"There is no service '{result.GetRequiredValue(name)}'. See 'tunnel-ingress service list'.");
             if (!web.AreGiven(result) && result.GetValue(hostname) is null)
             {
                 throw new StateException("Nothing is to be changed. Give one of the options that 'tunnel-ingress service set --help' lists.");
             }
 
-            var changed = service with
-            {
-                Hostname = result.GetValue(hostname) is { } other ? Names.NormalizeHostname(other)! : service.Hostname,
-                Web = web.Read(result, service.Web),
-            };
-            await context.Store.SetServiceAsync(changed.Name, changed.Hostname, changed.Web, cancellationToken);
+            var change = web.Read(result);
+            var changed = await context.Store.SetServiceAsync(
+                result.GetRequiredValue(name),
+                service => service with
+                {
+                    Hostname = result.GetValue(hostname) is { } other ? Names.NormalizeHostname(other)! : service.Hostname,
+                    Web = change(service.Web),
+                },
+                cancellationToken);
             await context.WriteAsync(Row.Of(changed), $"Service '{changed.Name}' is {changed.Hostname} and speaks {changed.Protocol}; access: {changed.Access}.");
         });
         return command;
@@ -126,10 +127,8 @@ internal static class ServiceCommands
         {
             var service = result.GetRequiredValue(name);
             var now = AdminContext.Time.GetUtcNow();
-            var state = await context.Store.LoadAsync(cancellationToken);
-            await context.Store.RemoveServiceAsync(service, cancellationToken);
-            var losing = state.Tokens.Values
-                .Where(token => token.Scope.MayAccess(service) && token.IsUsableAt(now))
+            var losing = (await context.Store.RemoveServiceAsync(service, cancellationToken))
+                .Where(token => token.IsUsableAt(now))
                 .OrderBy(static token => token.CreatedAt)
                 .Select(static token => new { token.ClientId, token.Name })
                 .ToArray();

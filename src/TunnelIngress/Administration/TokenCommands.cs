@@ -104,21 +104,22 @@ internal static class TokenCommands
             var token = state.Tokens.GetValueOrDefault(id) ?? throw new StateException($"There is no token '{id}'. See 'tunnel-ingress token list'.");
             var secret = ClientSecret.NewSecret();
 
-            // A client is told the salt before it shows which secret it has.
-            var scram = token.Scope.ConnectTunnel is not null ? null
-                : token.Secrets[0].Scram is { } beside ? ScramVerifier.Create(secret, beside)
-                : ScramVerifier.Create(secret);
             await TokenOutput.WriteAsync(
                 context,
                 new(id, secret),
                 token.Scope,
                 result.GetValue(output),
                 replace: true,
-                () => context.Store.RotateTokenAsync(id, ClientSecret.Hash(secret), scram, AdminContext.Time.GetUtcNow(), span, cancellationToken),
+                () => context.Store.RotateTokenAsync(id, ClientSecret.Hash(secret), current => VerifierOf(secret, current), AdminContext.Time.GetUtcNow(), span, cancellationToken),
                 cancellationToken);
         });
         return command;
     }
+
+    // A client is told the salt before it shows which secret it has.
+    private static ScramVerifier? VerifierOf(string secret, Token token) => token.Scope.ConnectTunnel is not null ? null
+        : token.Secrets[0].Scram is { } beside ? ScramVerifier.Create(secret, beside)
+        : ScramVerifier.Create(secret);
 
     private static Command Revoke()
     {

@@ -55,10 +55,19 @@ internal sealed class WebOptions
         }
     }
 
-    /// <summary>What is known, with what the command line changes; null for a service of plain bytes.</summary>
-    /// <exception cref="StateException">The options do not go together.</exception>
+    /// <summary>What the command line says, its files read.</summary>
+    /// <returns>
+    /// Makes of what is known what the command line changes it to; null is a service of plain bytes. Throws <see cref="StateException"/> when the options do
+    /// not go together.
+    /// </returns>
     /// <exception cref="ConfigurationException">A file cannot be used.</exception>
-    public WebOrigin? Read(ParseResult result, WebOrigin? known)
+    public Func<WebOrigin?, WebOrigin?> Read(ParseResult result)
+    {
+        var ca = Ca(result);
+        return known => Change(result, ca, known);
+    }
+
+    private WebOrigin? Change(ParseResult result, string? ca, WebOrigin? known)
     {
         var protocol = result.GetValue(_protocol) ?? known switch { null => "tcp", { Tls: true } => "https", _ => "http" };
         if (protocol == "tcp")
@@ -80,7 +89,7 @@ internal sealed class WebOptions
             result.GetValue(_access) switch { null => origin.Access, "public" => WebAccess.Public, _ => WebAccess.ServiceToken },
             result.GetValue(_hostHeader) switch { null => origin.HostHeader, "" or Keep => null, var name => name },
             result.GetValue(_verify) switch { null => origin.Verify || !tls, var verify => verify == "on" },
-            tls ? Given(Ca(result), origin.Ca) : null,
+            tls ? Given(ca, origin.Ca) : null,
             tls ? Given(result.GetValue(_serverName), origin.ServerName) : null,
             result.GetValue(_idleTimeout) is { } idle && Durations.TryParse(idle, out var time) ? time : origin.IdleTimeout);
     }

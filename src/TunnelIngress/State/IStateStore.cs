@@ -34,20 +34,29 @@ internal interface IStateStore
     /// <exception cref="StateException">Name or hostname is taken, or the tunnel does not exist.</exception>
     Task AddServiceAsync(Service service, CancellationToken cancellationToken);
 
-    /// <summary>Changes a service's hostname and how the ingress speaks HTTP with its target; null when the hostname is to carry plain bytes.</summary>
+    /// <summary>Changes a service's hostname and how the ingress speaks HTTP with its target.</summary>
+    /// <param name="name">The service.</param>
+    /// <param name="change">Makes the service that is to be of the one that is; its name and tunnel stay. Nobody else can change the state meanwhile, so it must wait for nothing.</param>
+    /// <param name="cancellationToken">Ends the attempt.</param>
+    /// <returns>The service that is.</returns>
     /// <exception cref="StateException">It does not exist, the hostname is taken, or it has a pool and is to speak HTTP.</exception>
-    Task SetServiceAsync(string name, string hostname, WebOrigin? web, CancellationToken cancellationToken);
+    Task<Service> SetServiceAsync(string name, Func<Service, Service> change, CancellationToken cancellationToken);
 
     /// <summary>Removes a service and takes it out of the scope of every token.</summary>
+    /// <returns>The tokens that had it in their scope, as they were.</returns>
     /// <exception cref="StateException">It does not exist.</exception>
-    Task RemoveServiceAsync(string name, CancellationToken cancellationToken);
+    Task<IReadOnlyList<Token>> RemoveServiceAsync(string name, CancellationToken cancellationToken);
 
     /// <exception cref="StateException">A tunnel or service of the scope does not exist.</exception>
     Task AddTokenAsync(Token token, CancellationToken cancellationToken);
 
     /// <summary>Makes a service's pool, or puts it in the place of the one it has.</summary>
+    /// <param name="service">The service.</param>
+    /// <param name="change">Makes the pool of the one there is, or of none. Nobody else can change the state meanwhile, so it must wait for nothing.</param>
+    /// <param name="cancellationToken">Ends the attempt.</param>
+    /// <returns>The service whose pool it is.</returns>
     /// <exception cref="StateException">The service does not exist, or speaks HTTP.</exception>
-    Task SetPoolAsync(ServicePool pool, CancellationToken cancellationToken);
+    Task<Service> SetPoolAsync(string service, Func<ServicePool?, ServicePool> change, CancellationToken cancellationToken);
 
     /// <exception cref="StateException">The service has none.</exception>
     Task RemovePoolAsync(string service, CancellationToken cancellationToken);
@@ -56,11 +65,17 @@ internal interface IStateStore
     /// Adds a newer secret; the ones before stay valid for <paramref name="overlap"/> from <paramref name="now"/> at the longest, and
     /// those that are valid no more are forgotten.
     /// </summary>
+    /// <param name="clientId">The token.</param>
+    /// <param name="hash">Of the newer secret.</param>
+    /// <param name="scram">Makes its verifier for the token as it is; null for a secret that is no password.</param>
+    /// <param name="now">When.</param>
+    /// <param name="overlap">From then on.</param>
+    /// <param name="cancellationToken">Ends the attempt.</param>
     /// <exception cref="StateException">
     /// The token does not exist, is revoked or expired, or would have more than <see cref="TokenSecret.MaxValid"/> valid secrets.
     /// </exception>
     Task RotateTokenAsync(
-        string clientId, ImmutableArray<byte> hash, ScramVerifier? scram, DateTimeOffset now, TimeSpan overlap, CancellationToken cancellationToken);
+        string clientId, ImmutableArray<byte> hash, Func<Token, ScramVerifier?> scram, DateTimeOffset now, TimeSpan overlap, CancellationToken cancellationToken);
 
     /// <summary>Revokes a token for good; revoking it again changes nothing.</summary>
     /// <exception cref="StateException">It does not exist.</exception>

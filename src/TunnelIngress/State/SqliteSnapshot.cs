@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Data.Common;
 using System.Text.Json;
 using Dapper;
 using Microsoft.Data.Sqlite;
@@ -15,6 +16,12 @@ internal static class SqliteSnapshot
 #pragma warning disable CA1849 // Only this overload can ask for a read transaction: the others take the write lock.
         await using var transaction = connection.BeginTransaction(deferred: true);
 #pragma warning restore CA1849
+        return await ReadAsync(connection, transaction);
+    }
+
+    /// <summary>Everything as it is within a transaction.</summary>
+    public static async Task<StateSnapshot> ReadAsync(SqliteConnection connection, DbTransaction transaction)
+    {
         var revision = await connection.ExecuteScalarAsync<long>("SELECT value FROM revision", transaction: transaction);
         var tunnels = await connection.QueryAsync<TunnelRow>("SELECT name, created_at AS CreatedAt FROM tunnel", transaction: transaction);
         var services = await connection.QueryAsync<ServiceRow>(

@@ -38,10 +38,11 @@ internal sealed partial class SqliteStateStore
 
     /// <inheritdoc/>
     public Task RotateTokenAsync(
-        string clientId, ImmutableArray<byte> hash, ScramVerifier? scram, DateTimeOffset now, TimeSpan overlap, CancellationToken cancellationToken) => ChangeAsync(
+        string clientId, ImmutableArray<byte> hash, Func<Token, ScramVerifier?> scram, DateTimeOffset now, TimeSpan overlap, CancellationToken cancellationToken) => ChangeAsync(
         async (connection, transaction) =>
         {
             await RequireUsableAsync(connection, transaction, clientId, now);
+            var verifier = scram((await SqliteSnapshot.ReadAsync(connection, transaction)).Tokens[clientId]);
             var of = new { clientId, now = Milliseconds(now), until = Milliseconds(now + overlap) };
             var version = await connection.ExecuteScalarAsync<int>(
                 "SELECT MAX(version) + 1 FROM token_secret WHERE client_id = @clientId", of, transaction);
@@ -56,7 +57,7 @@ internal sealed partial class SqliteStateStore
             Require(
                 valid < TokenSecret.MaxValid,
                 $"Token '{clientId}' has {valid} valid secrets already. Wait until the overlap of one is over, or end all of them at once with --overlap 0s.");
-            await InsertSecretAsync(connection, transaction, clientId, version, hash, scram);
+            await InsertSecretAsync(connection, transaction, clientId, version, hash, verifier);
         },
         "",
         cancellationToken);

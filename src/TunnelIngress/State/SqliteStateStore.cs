@@ -123,52 +123,62 @@ internal sealed partial class SqliteStateStore : IStateStore
         cancellationToken);
 
     /// <inheritdoc/>
-    public Task SetServiceAsync(string name, string hostname, WebOrigin? web, CancellationToken cancellationToken) => ChangeAsync(
+    public Task<Service> SetServiceAsync(string name, Func<Service, Service> change, CancellationToken cancellationToken) => ChangeAsync(
         async (connection, transaction) =>
         {
-            await RequireExistsAsync(connection, transaction, "service", name);
-            var pools = await connection.ExecuteScalarAsync<int>("SELECT COUNT(*) FROM pool WHERE service = @name", new { name }, transaction);
-            Require(web is null || pools == 0, $"Service '{name}' has a pool, which speaks PostgreSQL. Remove it first with 'tunnel-ingress pool remove {name}'.");
+            var state = await SqliteSnapshot.ReadAsync(connection, transaction);
+            var changed = change(Existing(state, name));
+            Require(
+                !state.Services.Values.Any(other => other.Name != name && other.Hostname == changed.Hostname),
+                $"There is a service with the hostname '{changed.Hostname}' already. See 'tunnel-ingress service list'.");
+            Require(
+                changed.Web is null || !state.Pools.ContainsKey(name),
+                $"Service '{name}' has a pool, which speaks PostgreSQL. Remove it first with 'tunnel-ingress pool remove {name}'.");
             await connection.ExecuteAsync(
-                "UPDATE service SET hostname = @hostname WHERE name = @name; DELETE FROM web WHERE service = @name", new { name, hostname }, transaction);
-            await InsertWebAsync(connection, transaction, name, web);
-        },
-        $"There is a service with the hostname '{hostname}' already. See 'tunnel-ingress service list'.",
-        cancellationToken);
-
-    /// <inheritdoc/>
-    public Task RemoveServiceAsync(string name, CancellationToken cancellationToken) => ChangeAsync(
-        async (connection, transaction) =>
-        {
-            var removed = await connection.ExecuteAsync("DELETE FROM service WHERE name = @name", new { name }, transaction);
-            Require(removed == 1, $"There is no service '{name}'. See 'tunnel-ingress service list'.");
+                "UPDATE service SET hostname = @Hostname WHERE name = @name; DELETE FROM web WHERE service = @name", new { name, changed.Hostname }, transaction);
+            await InsertWebAsync(connection, transaction, name, changed.Web);
+            return changed;
         },
         "",
         cancellationToken);
 
     /// <inheritdoc/>
-    public Task SetPoolAsync(ServicePool pool, CancellationToken cancellationToken) => ChangeAsync(
+    public Task<IReadOnlyList<Token>> RemoveServiceAsync(string name, CancellationToken cancellationToken) => ChangeAsync<IReadOnlyList<Token>>(
         async (connection, transaction) =>
         {
-            await RequireExistsAsync(connection, transaction, "service", pool.Service);
-            var webs = await connection.ExecuteScalarAsync<int>("SELECT COUNT(*) FROM web WHERE service = @Service", new { pool.Service }, transaction);
+            var state = await SqliteSnapshot.ReadAsync(connection, transaction);
+            Existing(state, name);
+            await connection.ExecuteAsync("DELETE FROM service WHERE name = @name", new { name }, transaction);
+            return [.. state.Tokens.Values.Where(token => token.Scope.MayAccess(name))];
+        },
+        "",
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<Service> SetPoolAsync(string service, Func<ServicePool?, ServicePool> change, CancellationToken cancellationToken) => ChangeAsync(
+        async (connection, transaction) =>
+        {
+            var state = await SqliteSnapshot.ReadAsync(connection, transaction);
+            var pooled = Existing(state, service);
             Require(
-                webs == 0,
-                $"Service '{pool.Service}' speaks HTTP, and a pool speaks PostgreSQL. Add a service of its own for the database with 'tunnel-ingress service add', "
-                + $"or change this one with 'tunnel-ingress service set {pool.Service} --protocol tcp'.");
+                pooled.Web is null,
+                $"Service '{service}' speaks HTTP, and a pool speaks PostgreSQL. Add a service of its own for the database with 'tunnel-ingress service add', "
+                + $"or change this one with 'tunnel-ingress service set {service} --protocol tcp'.");
+            var pool = change(state.Pools.GetValueOrDefault(service));
             await connection.ExecuteAsync(
                 """
-                INSERT INTO pool (service, settings, secret, updated_at) VALUES (@Service, @Settings, @Secret, @At)
+                INSERT INTO pool (service, settings, secret, updated_at) VALUES (@service, @Settings, @Secret, @At)
                 ON CONFLICT (service) DO UPDATE SET settings = excluded.settings, secret = excluded.secret, updated_at = excluded.updated_at
                 """,
                 new
                 {
-                    pool.Service,
+                    service,
                     Settings = JsonSerializer.Serialize(pool.Settings.ToDictionary()),
                     Secret = pool.Secret.IsEmpty ? null : pool.Secret.ToArray(),
                     At = Milliseconds(pool.UpdatedAt),
                 },
                 transaction);
+            return pooled;
         },
         "",
         cancellationToken);
@@ -183,14 +193,30 @@ internal sealed partial class SqliteStateStore : IStateStore
         "",
         cancellationToken);
 
-    /// <summary>One change: begin (taking the write lock) → change → revision → commit.</summary>
-    private async Task ChangeAsync(Func<SqliteConnection, DbTransaction, Task> change, string conflict, CancellationToken cancellationToken) => await WithConnectionAsync(
+    private static Service Existing(StateSnapshot state, string name) =>
+        state.Services.GetValueOrDefault(name) ?? throw new StateException($"There is no service '{name}'. See 'tunnel-ingress service list'.");
+
+    private Task<bool> ChangeAsync(Func<SqliteConnection, DbTransaction, Task> change, string conflict, CancellationToken cancellationToken) => ChangeAsync(
+        async (connection, transaction) =>
+        {
+            await change(connection, transaction);
+            return true;
+        },
+        conflict,
+        cancellationToken);
+
+    /// <summary>
+    /// One change: begin (taking the write lock) → read what it goes by → change → revision → commit. So of two processes at once the second one sees what
+    /// the first one has done.
+    /// </summary>
+    private Task<T> ChangeAsync<T>(Func<SqliteConnection, DbTransaction, Task<T>> change, string conflict, CancellationToken cancellationToken) => WithConnectionAsync(
         async connection =>
         {
             await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+            T result;
             try
             {
-                await change(connection, transaction);
+                result = await change(connection, transaction);
             }
             catch (SqliteException exception) when (exception.SqliteErrorCode == ConstraintViolation && conflict.Length > 0)
             {
@@ -199,7 +225,7 @@ internal sealed partial class SqliteStateStore : IStateStore
 
             await connection.ExecuteAsync("UPDATE revision SET value = value + 1", transaction: transaction);
             await transaction.CommitAsync(cancellationToken);
-            return true;
+            return result;
         },
         cancellationToken);
 

@@ -36,7 +36,7 @@ public sealed class TokenDirectoryTests : IDisposable
         token = token with { Secrets = [token.Secrets[0] with { Scram = verifier }] };
         var store = await Samples.OpenFilledAsync(_directory.Path);
         await store.AddTokenAsync(token, Cancel);
-        await store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("two"), verifier, Samples.Now, TimeSpan.FromHours(1), Cancel);
+        await store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("two"), _ => verifier, Samples.Now, TimeSpan.FromHours(1), Cancel);
         var state = new StateWatcher(store, _time, new RecordingLogger<StateWatcher>());
         await state.StartAsync(Cancel);
         using var metrics = new IngressMetrics(new StreamSet<StreamInfo>(), new StreamSet<RequestInfo>(), new ConnectorRegistry(new LimitOptions()), state);

@@ -31,6 +31,12 @@ internal static class Samples
         return store;
     }
 
+    public static Task SetServiceAsync(this IStateStore store, string name, string hostname, WebOrigin? web, CancellationToken cancellationToken) =>
+        store.SetServiceAsync(name, service => service with { Hostname = hostname, Web = web }, cancellationToken);
+
+    public static Task SetPoolAsync(this IStateStore store, ServicePool pool, CancellationToken cancellationToken) =>
+        store.SetPoolAsync(pool.Service, _ => pool, cancellationToken);
+
     public static Service Service(string name) => new(name, $"{name}.example.com", "vpc", Now);
 
     public static TokenScope Connect(string tunnel) => new(tunnel, []);

@@ -69,7 +69,7 @@ public sealed class SqliteStateStoreTests : IDisposable
             () => store.AddTunnelAsync(new TunnelIngress.State.Tunnel("lab", Samples.Now), Cancel),
             () => store.RemoveTunnelAsync("lab", Samples.Now, Cancel),
             () => store.AddTokenAsync(token, Cancel),
-            () => store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("x"), null, Samples.Now, TimeSpan.FromHours(1), Cancel),
+            () => store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("x"), static _ => null, Samples.Now, TimeSpan.FromHours(1), Cancel),
             () => store.GrantAccessAsync(token.ClientId, ["users-db"], Samples.Now, Cancel),
             () => store.WithdrawAccessAsync(token.ClientId, ["users-db"], Cancel),
             () => store.RevokeTokenAsync(token.ClientId, Samples.Now, Cancel),
@@ -136,7 +136,7 @@ public sealed class SqliteStateStoreTests : IDisposable
         await RefusedAsync(() => store.RemoveServiceAsync("nothing", Cancel), "nothing");
         await RefusedAsync(() => store.AddTokenAsync(Samples.NewToken(Samples.Connect("nowhere")).Token, Cancel), "nowhere");
         await RefusedAsync(() => store.AddTokenAsync(Samples.NewToken(Samples.Access("nothing")).Token, Cancel), "nothing");
-        await RefusedAsync(() => store.RotateTokenAsync("nobody", ClientSecret.Hash("x"), null, Samples.Now, TimeSpan.Zero, Cancel), "nobody");
+        await RefusedAsync(() => store.RotateTokenAsync("nobody", ClientSecret.Hash("x"), static _ => null, Samples.Now, TimeSpan.Zero, Cancel), "nobody");
         await RefusedAsync(() => store.RevokeTokenAsync("nobody", Samples.Now, Cancel), "nobody");
         Assert.Empty((await store.LoadAsync(Cancel)).Tokens);
     }
@@ -148,12 +148,12 @@ public sealed class SqliteStateStoreTests : IDisposable
         var (token, _) = Samples.NewToken(Samples.Access("orders-db"));
         await store.AddTokenAsync(token, Cancel);
 
-        await store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("two"), null, Samples.Now, TimeSpan.FromHours(1), Cancel);
-        await store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("three"), null, Samples.Now, TimeSpan.FromHours(24), Cancel);
+        await store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("two"), static _ => null, Samples.Now, TimeSpan.FromHours(1), Cancel);
+        await store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("three"), static _ => null, Samples.Now, TimeSpan.FromHours(24), Cancel);
         var secrets = await SecretsAsync(store, token);
         Assert.Equal([null, Samples.Now.AddHours(24), Samples.Now.AddHours(1)], secrets.Select(static secret => secret.ValidUntil));
 
-        await store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("four"), null, Samples.Now.AddHours(1), TimeSpan.Zero, Cancel);
+        await store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("four"), static _ => null, Samples.Now.AddHours(1), TimeSpan.Zero, Cancel);
         var only = Assert.Single(await SecretsAsync(store, token));
         Assert.Equal(4, only.Version);
         Assert.Equal(ClientSecret.Hash("four"), only.Hash);
@@ -165,7 +165,7 @@ public sealed class SqliteStateStoreTests : IDisposable
         var store = await Samples.OpenFilledAsync(_directory.Path);
         var (token, _) = Samples.NewToken(Samples.Access("orders-db"), Samples.Now.AddDays(1));
         await store.AddTokenAsync(token, Cancel);
-        Task RotateAsync(DateTimeOffset now, TimeSpan overlap) => store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("x"), null, now, overlap, Cancel);
+        Task RotateAsync(DateTimeOffset now, TimeSpan overlap) => store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("x"), static _ => null, now, overlap, Cancel);
 
         for (var i = 1; i < TokenSecret.MaxValid; i++)
         {

@@ -99,7 +99,7 @@ public sealed class StateWatcherTests : IDisposable
             (() => store.GrantAccessAsync(id, ["wiki"], Samples.Now, Cancel), [$"token {id} access granted: wiki"]),
             (() => store.WithdrawAccessAsync(id, ["orders-db"], Cancel), [$"token {id} access withdrawn: orders-db"]),
             (() => store.RemoveServiceAsync("wiki", Cancel), ["service wiki removed", $"token {id} access withdrawn: wiki"]),
-            (() => store.RotateTokenAsync(id, token.Secrets[0].Hash, null, Samples.Now, TimeSpan.Zero, Cancel), [$"token {id} rotated"]),
+            (() => store.RotateTokenAsync(id, token.Secrets[0].Hash, static _ => null, Samples.Now, TimeSpan.Zero, Cancel), [$"token {id} rotated"]),
             (() => store.RevokeTokenAsync(id, Samples.Now, Cancel), [$"token {id} revoked"]),
             (() => store.RemoveTokenAsync(id, Samples.Now, Cancel), [$"token {id} removed"]),
             (() => store.AddTokenAsync(token, Cancel), [$"token {id} added as a-token: access orders-db, does not expire"]),
@@ -224,19 +224,20 @@ public sealed class StateWatcherTests : IDisposable
 
         public Task AddServiceAsync(Service service, CancellationToken cancellationToken) => store.AddServiceAsync(service, cancellationToken);
 
-        public Task SetServiceAsync(string name, string hostname, WebOrigin? web, CancellationToken cancellationToken) =>
-            store.SetServiceAsync(name, hostname, web, cancellationToken);
+        public Task<Service> SetServiceAsync(string name, Func<Service, Service> change, CancellationToken cancellationToken) =>
+            store.SetServiceAsync(name, change, cancellationToken);
 
-        public Task RemoveServiceAsync(string name, CancellationToken cancellationToken) => store.RemoveServiceAsync(name, cancellationToken);
+        public Task<IReadOnlyList<Token>> RemoveServiceAsync(string name, CancellationToken cancellationToken) => store.RemoveServiceAsync(name, cancellationToken);
 
-        public Task SetPoolAsync(ServicePool pool, CancellationToken cancellationToken) => store.SetPoolAsync(pool, cancellationToken);
+        public Task<Service> SetPoolAsync(string service, Func<ServicePool?, ServicePool> change, CancellationToken cancellationToken) =>
+            store.SetPoolAsync(service, change, cancellationToken);
 
         public Task RemovePoolAsync(string service, CancellationToken cancellationToken) => store.RemovePoolAsync(service, cancellationToken);
 
         public Task AddTokenAsync(Token token, CancellationToken cancellationToken) => store.AddTokenAsync(token, cancellationToken);
 
         public Task RotateTokenAsync(
-            string clientId, ImmutableArray<byte> hash, ScramVerifier? scram, DateTimeOffset now, TimeSpan overlap, CancellationToken cancellationToken) =>
+            string clientId, ImmutableArray<byte> hash, Func<Token, ScramVerifier?> scram, DateTimeOffset now, TimeSpan overlap, CancellationToken cancellationToken) =>
             store.RotateTokenAsync(clientId, hash, scram, now, overlap, cancellationToken);
 
         public Task RevokeTokenAsync(string clientId, DateTimeOffset at, CancellationToken cancellationToken) =>

@@ -49,7 +49,7 @@ public sealed class TokenUseStoreTests : IDisposable
     {
         var (store, token) = await FillAsync();
         await RecordAsync(store, Use(token, 1, 1));
-        await store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("two"), null, Samples.Now, TimeSpan.Zero, Cancel);
+        await store.RotateTokenAsync(token.ClientId, ClientSecret.Hash("two"), static _ => null, Samples.Now, TimeSpan.Zero, Cancel);
         await RecordAsync(store);
         Assert.Equal([Use(token, 1, 1)], await store.LoadUsesAsync(Cancel));
 
