@@ -6,27 +6,34 @@ namespace Shared.Streams.Access;
 /// <summary>
 /// A token in a JSON file, <c>{"clientId": "…", "clientSecret": "…"}</c>, as <c>tunnel-ingress token create --output</c> writes it.
 /// Read again whenever the file has changed, so that a rotated secret needs no restart. A file that cannot be read then, because it is half
-/// written or gone, changes nothing: the token read last stays in use, and whether it is still good is the ingress's to say.
+/// written or gone, is tried again for a moment; then it changes nothing: the token read last stays in use, and whether it is still good is the ingress's to say.
 /// </summary>
 public sealed class ServiceTokenFile : IServiceTokenSource
 {
     private const int MaxLength = 16 * 1024;
 
+    /// <summary>Whoever writes the file in place is done by then.</summary>
+    private const int MaxAttempts = 4;
+
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(100);
+
     private readonly string _path;
+    private readonly TimeProvider _time;
     private readonly Action<string> _onKept;
     private volatile Content _last;
     private volatile string? _problem;
 
-    private ServiceTokenFile(string path, Action<string> onKept)
+    private ServiceTokenFile(string path, Action<string> onKept, TimeProvider time)
     {
-        (_path, _onKept, _last) = (path, onKept, Read(path));
+        (_path, _onKept, _time, _last) = (path, onKept, time, Read(path));
     }
 
     /// <summary>Reads the file for the first time.</summary>
     /// <param name="path">The file.</param>
     /// <param name="onKept">Is told why the file could not be read again and the last token stays in use; once for each reason, from any thread.</param>
+    /// <param name="time">The clock of the waits between attempts to read it again; the system's without one.</param>
     /// <exception cref="IOException">The file holds no token; the message says what to do and holds no secret.</exception>
-    public static ServiceTokenFile Open(string path, Action<string> onKept) => new(path, onKept);
+    public static ServiceTokenFile Open(string path, Action<string> onKept, TimeProvider? time = null) => new(path, onKept, time ?? TimeProvider.System);
 
     /// <inheritdoc/>
     public async ValueTask<ServiceToken> GetAsync(CancellationToken cancellationToken)
@@ -38,21 +45,31 @@ public sealed class ServiceTokenFile : IServiceTokenSource
             return last.Token;
         }
 
-        try
+        for (var attempt = 1; ; attempt++)
         {
-            // Whoever asks may be on a thread that waits for sockets, where nothing may block.
-            _last = last = await Task.Run(() => Read(_path), cancellationToken);
-            _problem = null;
-        }
-        catch (IOException exception)
-        {
-            if (Interlocked.Exchange(ref _problem, exception.Message) != exception.Message)
+            try
             {
-                _onKept(exception.Message);
+                // Whoever asks may be on a thread that waits for sockets, where nothing may block.
+                _last = last = await Task.Run(() => Read(_path), cancellationToken);
+                _problem = null;
+                return last.Token;
             }
-        }
+            catch (IOException exception)
+            {
+                // What was told already is no moment's trouble, and nobody waits for it again.
+                if (_problem is not null || attempt == MaxAttempts)
+                {
+                    if (Interlocked.Exchange(ref _problem, exception.Message) != exception.Message)
+                    {
+                        _onKept(exception.Message);
+                    }
 
-        return last.Token;
+                    return last.Token;
+                }
+            }
+
+            await Task.Delay(RetryDelay, _time, cancellationToken);
+        }
     }
 
     // Before the content, so that what is written meanwhile is read the next time.

@@ -30,20 +30,32 @@ internal static class PrivateFiles
         }
     }
 
-    /// <summary>Writes a new file with mode 0600.</summary>
+    /// <summary>Writes a new file with mode 0600; a reader sees all of it or none.</summary>
     /// <exception cref="IOException">It exists already.</exception>
-    public static async Task WriteNewAsync(string path, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
-    {
-        await using var file = Create(path, FileMode.CreateNew);
-        await file.WriteAsync(content, cancellationToken);
-    }
+    public static Task WriteNewAsync(string path, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) =>
+        WriteAsync(path, content, overwrite: false, cancellationToken);
 
     /// <summary>Writes a file with mode 0600 in the place of another one; a reader sees the old or the new one, never half of it.</summary>
-    public static async Task ReplaceAsync(string path, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
+    public static Task ReplaceAsync(string path, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) =>
+        WriteAsync(path, content, overwrite: true, cancellationToken);
+
+    private static async Task WriteAsync(string path, ReadOnlyMemory<byte> content, bool overwrite, CancellationToken cancellationToken)
     {
         var fresh = $"{path}.{Guid.NewGuid():N}.new";
-        await WriteNewAsync(fresh, content, cancellationToken);
-        File.Move(fresh, path, overwrite: true);
+        try
+        {
+            await using (var file = Create(fresh, FileMode.CreateNew))
+            {
+                await file.WriteAsync(content, cancellationToken);
+            }
+
+            File.Move(fresh, path, overwrite);
+        }
+        catch
+        {
+            File.Delete(fresh);
+            throw;
+        }
     }
 
     private static FileStream Create(string path, FileMode mode)

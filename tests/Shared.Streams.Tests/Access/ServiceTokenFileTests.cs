@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Time.Testing;
 using Shared.Streams.Access;
 
 namespace Shared.Streams.Tests.Access;
@@ -64,6 +65,27 @@ public sealed class ServiceTokenFileTests : IDisposable
         File.Delete(_path);
         Assert.Equal("second", (await source.GetAsync(TestContext.Current.CancellationToken)).ClientSecret);
         Assert.Equal(3, told.Count);
+    }
+
+    [Fact]
+    public async Task File_that_is_half_written_for_a_moment_only_is_read_when_it_is_whole()
+    {
+        await WriteAsync("""{"clientId":"a.access","clientSecret":"one"}""");
+        var time = new FakeTimeProvider();
+        var source = ServiceTokenFile.Open(_path, Unexpected, time);
+        await WriteAsync("""{"clientId":"a.access","clientS""");
+        var asking = source.GetAsync(TestContext.Current.CancellationToken).AsTask();
+
+        // Its first attempts fail, and are told to nobody.
+        await Task.Delay(100, TestContext.Current.CancellationToken);
+        await WriteAsync("""{"clientId":"a.access","clientSecret":"second"}""");
+        while (!asking.IsCompleted)
+        {
+            time.Advance(TimeSpan.FromMilliseconds(100));
+            await Task.Delay(1, TestContext.Current.CancellationToken);
+        }
+
+        Assert.Equal("second", (await asking).ClientSecret);
     }
 
     [Fact]

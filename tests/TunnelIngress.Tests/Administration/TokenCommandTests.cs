@@ -89,6 +89,7 @@ public sealed class TokenCommandTests : CommandTest
 
         Assert.Contains(file, refused.Error, StringComparison.Ordinal);
         Assert.Equal("precious", await File.ReadAllTextAsync(file, Cancel));
+        Assert.Equal([file], Directory.GetFiles(State.Path, "precious*"));
         Assert.Empty((await JsonAsync("token", "list")).EnumerateArray());
     }
 
