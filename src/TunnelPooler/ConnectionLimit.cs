@@ -19,7 +19,7 @@ internal static class ConnectionLimit
     public static AcceptBudget Create(int connections, ILogger logger, TimeProvider time)
     {
         var lines = new LineLimit(1, LogInterval, time, logger.ConnectionsRefused);
-        return new AcceptBudget(connections, perAddress: connections, (_, address) =>
+        return new AcceptBudget(connections, perAddress: connections, (_, address, _) =>
         {
             if (lines.MayWrite())
             {

@@ -82,7 +82,7 @@ public sealed class StartupRefusalTests : IAsyncDisposable
         var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         return new Refusing(stop, AcceptLoop.RunAsync(
             _listener,
-            new AcceptBudget(100, 100, static (_, _) => Assert.Fail("there is room")),
+            new AcceptBudget(100, 100, static (_, _, _) => Assert.Fail("there is room")),
             (accepted, stopped) => StartupRefusal.AnswerAsync(accepted.Stream, failure, TimeProvider.System, stopped),
             static exception => Assert.Fail(exception.ToString()),
             TimeProvider.System,

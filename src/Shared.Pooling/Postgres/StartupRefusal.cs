@@ -77,7 +77,7 @@ public static class StartupRefusal
     private static string SqlState(DialException failure) => failure switch
     {
         { Hop: Hop.Ingress, Code: "token-refused" } => "28000",
-        { Code: "limited" } => "53300",
+        { Code: "limited" or "crowded" } => "53300",
         _ => "08006",
     };
 

@@ -13,25 +13,36 @@ public enum AcceptRefusal
 
     /// <summary>Strangers have as many as they may together.</summary>
     Strangers,
+
+    /// <summary>Its holder has as many as one may.</summary>
+    Holder,
+
+    /// <summary>Strangers and holders have as many as they may together.</summary>
+    Callers,
 }
 
 /// <summary>
 /// How many accepted connections a process may have open, at all its listeners together. Whoever has not said yet what he wants is a newcomer, and when
 /// all places are taken the oldest newcomer makes room: who stays silent keeps nobody out. Those who are served without having shown who they are,
-/// strangers, get three quarters of the places at most, so that those who can show it always find one. Safe for concurrent use.
+/// strangers, get three quarters of the places at most, so that those who can show it always find one. Of those who have, each holder has a share, and
+/// all callers together, strangers and holders, leave an eighth to those who are recognized without one. Safe for concurrent use.
 /// </summary>
 /// <param name="connections">The most at once.</param>
 /// <param name="perAddress">
 /// The most newcomers and strangers of one address (<see cref="RemoteNetwork"/>). Does not hold for this host's own, where a proxy stands for many.
 /// </param>
-/// <param name="onRefused">Told of each connection that is closed for want of a place, and where it came from; must not block.</param>
-public sealed class AcceptBudget(int connections, int perAddress, Action<AcceptRefusal, IPAddress?> onRefused)
+/// <param name="onRefused">
+/// Told of each connection that is closed or refused for want of a place, where it came from, and its holder if that is why; must not block.
+/// </param>
+public sealed class AcceptBudget(int connections, int perAddress, Action<AcceptRefusal, IPAddress?, string?> onRefused)
 {
     private readonly Lock _lock = new();
     private readonly LinkedList<AcceptPlace> _newcomers = new();
     private readonly Dictionary<RemoteNetwork, int> _addresses = [];
+    private readonly Dictionary<string, int> _holders = new(StringComparer.Ordinal);
     private int _count;
     private int _strangers;
+    private int _held;
 
     /// <summary>The most connections at once.</summary>
     public int Connections => connections;
@@ -41,6 +52,12 @@ public sealed class AcceptBudget(int connections, int perAddress, Action<AcceptR
 
     /// <summary>The most that strangers may have together.</summary>
     public int Strangers => connections - (connections / 4);
+
+    /// <summary>The most that one holder may have.</summary>
+    public int PerHolder { get; init; } = int.MaxValue;
+
+    /// <summary>The most that strangers and holders may have together.</summary>
+    public int Callers => connections - (connections / 8);
 
     /// <summary>How many there are now.</summary>
     public int Count => Volatile.Read(ref _count);
@@ -81,7 +98,7 @@ public sealed class AcceptBudget(int connections, int perAddress, Action<AcceptR
             return place;
         }
 
-        onRefused(why, refused.Address);
+        onRefused(why, refused.Address, null);
         if (refused == place)
         {
             return null;
@@ -93,6 +110,7 @@ public sealed class AcceptBudget(int connections, int perAddress, Action<AcceptR
 
     internal bool TrySettle(AcceptPlace place)
     {
+        AcceptRefusal refusal;
         lock (_lock)
         {
             if (place.State != AcceptPlaceState.Newcomer)
@@ -100,7 +118,15 @@ public sealed class AcceptBudget(int connections, int perAddress, Action<AcceptR
                 return place.State != AcceptPlaceState.Left;
             }
 
-            if (_strangers < Strangers)
+            if (_strangers >= Strangers)
+            {
+                refusal = AcceptRefusal.Strangers;
+            }
+            else if (_strangers + _held >= Callers)
+            {
+                refusal = AcceptRefusal.Callers;
+            }
+            else
             {
                 _newcomers.Remove(place.Newcomer);
                 _strangers++;
@@ -109,15 +135,52 @@ public sealed class AcceptBudget(int connections, int perAddress, Action<AcceptR
             }
         }
 
-        onRefused(AcceptRefusal.Strangers, place.Address);
+        onRefused(refusal, place.Address, null);
         return false;
+    }
+
+    internal AcceptRefusal? Recognize(AcceptPlace place, string holder)
+    {
+        AcceptRefusal refusal;
+        lock (_lock)
+        {
+            switch (place.State)
+            {
+                case AcceptPlaceState.Left:
+                    return AcceptRefusal.Full;
+                case AcceptPlaceState.Recognized:
+                case AcceptPlaceState.Held when place.Holder == holder:
+                    return null;
+            }
+
+            if (_holders.GetValueOrDefault(holder) >= PerHolder)
+            {
+                refusal = AcceptRefusal.Holder;
+            }
+            else if (place.State == AcceptPlaceState.Newcomer && _strangers + _held >= Callers)
+            {
+                refusal = AcceptRefusal.Callers;
+            }
+            else
+            {
+                Forget(place);
+                _held++;
+                _holders[holder] = _holders.GetValueOrDefault(holder) + 1;
+                place.Holder = holder;
+                place.State = AcceptPlaceState.Held;
+                return null;
+            }
+        }
+
+        onRefused(refusal, place.Address, holder);
+        return refusal;
     }
 
     internal void Recognize(AcceptPlace place)
     {
         lock (_lock)
         {
-            if (place.State is AcceptPlaceState.Newcomer or AcceptPlaceState.Stranger)
+            if (place.State is AcceptPlaceState.Newcomer or AcceptPlaceState.Stranger or AcceptPlaceState.Held)
             {
                 Forget(place);
                 place.State = AcceptPlaceState.Recognized;
@@ -163,7 +226,7 @@ public sealed class AcceptBudget(int connections, int perAddress, Action<AcceptR
         }
     }
 
-    /// <summary>What is counted of those who have not shown who they are.</summary>
+    /// <summary>What is counted of newcomers, strangers and holders.</summary>
     private void Forget(AcceptPlace place)
     {
         switch (place.State)
@@ -174,6 +237,15 @@ public sealed class AcceptBudget(int connections, int perAddress, Action<AcceptR
             case AcceptPlaceState.Stranger:
                 _strangers--;
                 break;
+            case AcceptPlaceState.Held:
+                _held--;
+                if (--_holders[place.Holder!] == 0)
+                {
+                    _holders.Remove(place.Holder!);
+                }
+
+                place.Holder = null;
+                return;
             default:
                 return;
         }

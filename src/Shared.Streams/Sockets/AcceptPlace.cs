@@ -2,7 +2,7 @@ using System.Net;
 
 namespace Shared.Streams.Sockets;
 
-/// <summary>The states of an <see cref="AcceptPlace"/>; they only move downwards.</summary>
+/// <summary>The states of an <see cref="AcceptPlace"/>; they only move downwards, but a held one may change its holder.</summary>
 internal enum AcceptPlaceState
 {
     /// <summary>Has not said yet what it wants.</summary>
@@ -11,7 +11,10 @@ internal enum AcceptPlaceState
     /// <summary>Is served without having shown who it is.</summary>
     Stranger,
 
-    /// <summary>Has shown who it is.</summary>
+    /// <summary>Has shown whose it is, and counts for that holder.</summary>
+    Held,
+
+    /// <summary>Has shown who it is, and is counted by whoever has let it in.</summary>
     Recognized,
 
     /// <summary>Is closed, had to make room, or never got a place.</summary>
@@ -24,6 +27,7 @@ public sealed class AcceptPlace : IDisposable
     private readonly AcceptBudget _budget;
     private readonly TaskCompletionSource _left = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile AcceptPlaceState _state = AcceptPlaceState.Left;
+    private volatile string? _holder;
 
     internal AcceptPlace(AcceptBudget budget, IPAddress? address, Action close)
     {
@@ -44,6 +48,12 @@ public sealed class AcceptPlace : IDisposable
 
     internal Action Close { get; set; }
 
+    internal string? Holder
+    {
+        get => _holder;
+        set => _holder = value;
+    }
+
     internal AcceptPlaceState State
     {
         get => _state;
@@ -52,9 +62,18 @@ public sealed class AcceptPlace : IDisposable
 
     /// <summary>The connection is served though it has not shown who it is; it makes room for nobody any more.</summary>
     /// <returns>False when strangers have their share already, or it had to make room before.</returns>
-    public bool TrySettle() => _state is AcceptPlaceState.Stranger or AcceptPlaceState.Recognized || _budget.TrySettle(this);
+    public bool TrySettle() => _state is AcceptPlaceState.Stranger or AcceptPlaceState.Held or AcceptPlaceState.Recognized || _budget.TrySettle(this);
 
-    /// <summary>The connection has shown who it is: it makes room for nobody any more, and counts neither among strangers nor for its address.</summary>
+    /// <summary>
+    /// The connection has shown whose it is: it makes room for nobody any more, and counts for its holder, the last one when it has shown several.
+    /// </summary>
+    /// <returns>Null, or why it stays what it was.</returns>
+    public AcceptRefusal? Recognize(string holder) => _holder == holder ? null : _budget.Recognize(this, holder);
+
+    /// <summary>
+    /// The connection has shown who it is, and whoever lets it in bounds how many of these there are: it makes room for nobody any more, and counts
+    /// neither among strangers nor for its address or a holder.
+    /// </summary>
     public void Recognize()
     {
         if (_state != AcceptPlaceState.Recognized)

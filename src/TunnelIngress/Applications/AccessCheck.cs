@@ -14,12 +14,42 @@ namespace TunnelIngress.Applications;
 /// to the caller; our own log says which it was. Safe for concurrent use.
 /// </summary>
 internal sealed class AccessCheck(
-    StateWatcher state, TokenUses uses, FailedAccessLimiter limiter, IngressMetrics metrics, TimeProvider time, ILogger<AccessCheck> logger)
+    StateWatcher state, TokenUses uses, FailedAccessLimiter limiter, ApplicationPlaces places, IngressMetrics metrics, TimeProvider time, ILogger<AccessCheck> logger)
 {
     /// <summary>Of what strangers bring about, of each kind.</summary>
     public const int LogLinesPerSecond = 10;
 
     private readonly LineLimit _lines = new(LogLinesPerSecond, TimeSpan.FromSeconds(1), time, logger.AccessDenialsNotLogged);
+
+    /// <summary>
+    /// The token of an application's request, which is good for the service and has a place for the connection; null after the refusal was answered.
+    /// </summary>
+    public async Task<AcceptedToken?> AdmitAsync(HttpContext context, Service service)
+    {
+        if (await AuthenticateAsync(context) is not { } token)
+        {
+            return null;
+        }
+
+        if (!token.Scope.MayAccess(service.Name))
+        {
+            await DenyAsync(context, token, $"the token's scope does not name service {service.Name}");
+            return null;
+        }
+
+        if (context.Features.Get<AcceptPlace>() is { } place && places.Take(place, token.ClientId) is { } refusal)
+        {
+            if (!HttpProtocol.IsHttp2(context.Request.Protocol))
+            {
+                context.Response.Headers.Connection = "close";
+            }
+
+            await UpgradeAnswers.FailedAsync(context, refusal);
+            return null;
+        }
+
+        return token;
+    }
 
     /// <summary>The token of a request, or null after the refusal was answered.</summary>
     public async Task<AcceptedToken?> AuthenticateAsync(HttpContext context)
@@ -28,7 +58,6 @@ internal sealed class AccessCheck(
         var clientSecret = context.Request.Headers[AccessHeaders.ClientSecret].ToString();
         if (Authenticate(clientId, clientSecret, context.Connection.RemoteIpAddress, out var denial) is { } token)
         {
-            context.Features.Get<AcceptPlace>()?.Recognize();
             return token;
         }
 

@@ -55,14 +55,8 @@ internal sealed class HostnameEndpoint(
             return;
         }
 
-        if (await access.AuthenticateAsync(context) is not { } token)
+        if (await access.AdmitAsync(context, service) is not { } token)
         {
-            return;
-        }
-
-        if (!token.Scope.MayAccess(service.Name))
-        {
-            await access.DenyAsync(context, token, $"the token's scope does not name service {service.Name}");
             return;
         }
 

@@ -17,13 +17,14 @@ internal sealed class LocalListeners
 {
     private readonly StateWatcher _state;
     private readonly StreamService _streams;
+    private readonly ApplicationPlaces _places;
     private readonly TimeProvider _time;
     private readonly ILogger<LocalListeners> _logger;
     private readonly ListenerSet<LocalBinding> _listeners;
 
-    public LocalListeners(StateWatcher state, StreamService streams, AcceptBudget budget, TimeProvider time, ILogger<LocalListeners> logger)
+    public LocalListeners(StateWatcher state, StreamService streams, AcceptBudget budget, ApplicationPlaces places, TimeProvider time, ILogger<LocalListeners> logger)
     {
-        (_state, _streams, _time, _logger) = (state, streams, time, logger);
+        (_state, _streams, _places, _time, _logger) = (state, streams, places, time, logger);
         _listeners = new ListenerSet<LocalBinding>(
             static binding => binding.Address,
             budget,
@@ -58,12 +59,16 @@ internal sealed class LocalListeners
 
     private async Task ServeAsync(LocalBinding binding, AcceptedConnection accepted, CancellationToken cancellationToken)
     {
-        // Whoever can connect here may.
-        accepted.Place.Recognize();
         OpenedStream opened;
         var early = new EarlyData(accepted.Stream);
         try
         {
+            // Whoever can connect here may.
+            if (_places.TakeLocal(accepted.Place, binding.Service) is { } refusal)
+            {
+                throw refusal;
+            }
+
             var service = _state.Current.Services.GetValueOrDefault(binding.Service)
                 ?? throw new DialException(Hop.Ingress, "unknown-service", $"The service {binding.Service} was removed.");
             opened = await _streams.OpenAsync(service, new StreamCaller(null, accepted.Remote), early, cancellationToken);

@@ -73,7 +73,7 @@ internal sealed class ApplicationCarriers
         _carriers.TryAdd(carrier, 0);
         if (_carriers.Keys.Count(other => other.ClientId == carrier.ClientId) <= _limits.MaxCarriersPerToken)
         {
-            return new Admission(() => RunAsync(carrier, stream), null, GiveUp: () => _carriers.TryRemove(carrier, out _));
+            return new Admission(() => RunAsync(carrier, stream), null, GiveUp: () => _carriers.TryRemove(carrier, out _), carrier.ClientId);
         }
 
         _carriers.TryRemove(carrier, out _);

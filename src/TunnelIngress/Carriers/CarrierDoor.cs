@@ -5,6 +5,7 @@ using Shared.Streams.Multiplexing;
 using Shared.Streams.Protocol;
 using Shared.Streams.Sockets;
 using Shared.Streams.Tls;
+using TunnelIngress.Applications;
 using TunnelIngress.Certificates;
 
 namespace TunnelIngress.Carriers;
@@ -14,7 +15,7 @@ namespace TunnelIngress.Carriers;
 /// its end. Without a web server in between, a byte passes fewer buffers and threads. Safe for concurrent use.
 /// </summary>
 internal sealed class CarrierDoor(
-    ICertificateSource certificates, ConnectorCarriers connectors, ApplicationCarriers applications, TimeProvider time)
+    ICertificateSource certificates, ConnectorCarriers connectors, ApplicationCarriers applications, ApplicationPlaces places, TimeProvider time)
 {
     private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(10);
 
@@ -65,14 +66,13 @@ internal sealed class CarrierDoor(
             AccessHostname access => applications.Admit(carrier, access, accepted.RemoteEndPoint),
             var other => throw new ProtocolException($"{other.GetType().Name} as the first message of a carrier"),
         };
-        if (admission.Refusal is { } refusal)
+        if ((admission.Refusal ?? TakePlace(accepted.Place, admission)) is { } refusal)
         {
             await CarrierHandshake.SendAsync(carrier, refusal, cancellationToken);
             await carrier.CompleteWritesAsync(cancellationToken);
             return null;
         }
 
-        accepted.Place.Recognize();
         try
         {
             await CarrierHandshake.SendAsync(carrier, new Joined(), cancellationToken);
@@ -84,13 +84,32 @@ internal sealed class CarrierDoor(
             throw;
         }
     }
+
+    private JoinRefused? TakePlace(AcceptPlace place, Admission admission)
+    {
+        if (admission.Application is not { } clientId)
+        {
+            // Of each connector only so many carriers are kept.
+            place.Recognize();
+            return null;
+        }
+
+        if (places.Take(place, clientId) is not { } failure)
+        {
+            return null;
+        }
+
+        admission.GiveUp?.Invoke();
+        return new JoinRefused(failure.Code, failure.Message);
+    }
 }
 
 /// <summary>The answer to the first message of a carrier: one of the two.</summary>
 /// <param name="Carry">Carries until the end, and takes the carrier over.</param>
 /// <param name="Refusal">Why not.</param>
-/// <param name="GiveUp">Called instead of <paramref name="Carry"/> when the answer did not get through.</param>
-internal readonly record struct Admission(Func<Task>? Carry, JoinRefused? Refusal, Action? GiveUp = null)
+/// <param name="GiveUp">Called instead of <paramref name="Carry"/> when there is no place for it, or the answer did not get through.</param>
+/// <param name="Application">The client id of an application's token; null for a connector.</param>
+internal readonly record struct Admission(Func<Task>? Carry, JoinRefused? Refusal, Action? GiveUp = null, string? Application = null)
 {
     /// <summary>One answer for every token that is not accepted, as in HTTP.</summary>
     public static Admission Denied(bool isWithinLimit) => new(null, isWithinLimit

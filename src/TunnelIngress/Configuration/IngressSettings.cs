@@ -93,6 +93,7 @@ internal sealed record IngressSettings
     {
         SettingChecks.Within("Limits:MaxConnections", limits.MaxConnections, 0, 10_000_000);
         SettingChecks.Within("Limits:MaxConnectionsPerAddress", limits.MaxConnectionsPerAddress, 0, 10_000_000);
+        SettingChecks.Within("Limits:MaxConnectionsPerToken", limits.MaxConnectionsPerToken, 0, 10_000_000);
         SettingChecks.Within("Limits:MaxConnectors", limits.MaxConnectors, 1, 1_000_000);
         SettingChecks.Within("Limits:MaxConnectorsPerTunnel", limits.MaxConnectorsPerTunnel, 1, 1_000_000);
         return limits;

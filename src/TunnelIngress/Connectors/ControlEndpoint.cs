@@ -2,6 +2,7 @@ using System.Net.WebSockets;
 using Shared.Streams;
 using Shared.Streams.Protocol;
 using Shared.Streams.Relaying;
+using Shared.Streams.Sockets;
 using Shared.Streams.WebSockets;
 using TunnelIngress.Access;
 using TunnelIngress.Administration;
@@ -51,15 +52,18 @@ internal sealed class ControlEndpoint(
             KeepAliveTimeout = TunnelProtocol.PingTimeout,
         });
         using var control = new ControlChannel(webSocket);
-        await ServeAsync(control, tunnel, token, AccessCheck.RemoteOf(context), context.RequestAborted);
+        await ServeAsync(control, tunnel, token, AccessCheck.RemoteOf(context), context.Features.Get<AcceptPlace>(), context.RequestAborted);
     }
 
-    private async Task ServeAsync(ControlChannel control, string tunnel, AcceptedToken token, string from, CancellationToken aborted)
+    private async Task ServeAsync(ControlChannel control, string tunnel, AcceptedToken token, string from, AcceptPlace? place, CancellationToken aborted)
     {
         ConnectorSession session;
         try
         {
             session = await RegisterAsync(control, tunnel, token, from, aborted);
+
+            // From here on it is one of the connectors, of which there is a limit.
+            place?.Recognize();
         }
         catch (RegistrationException exception)
         {

@@ -1,5 +1,6 @@
 using System.Net.WebSockets;
 using Shared.Streams.Protocol;
+using Shared.Streams.Sockets;
 using TunnelIngress.Applications;
 
 namespace TunnelIngress.Connectors;
@@ -31,6 +32,8 @@ internal sealed class SessionUpgrade(AccessCheck access, ConnectorRegistry regis
             return null;
         }
 
+        // Of each connector only so many carriers and parked channels are kept.
+        context.Features.Get<AcceptPlace>()?.Recognize();
         return (session, await context.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext
         {
             KeepAliveInterval = TunnelProtocol.DataKeepAlive,

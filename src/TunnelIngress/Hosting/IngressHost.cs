@@ -85,6 +85,7 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
         .AddSingleton(services => ConnectionLimits.Budget(settings.Limits, services.GetRequiredService<IngressMetrics>(), time, _logger))
         .AddSingleton<FailedAccessLimiter>()
         .AddSingleton<TokenUses>()
+        .AddSingleton<ApplicationPlaces>()
         .AddSingleton<AccessCheck>()
         .AddSingleton<ConnectorRegistry>()
         .AddSingleton<ControlEndpoint>()
@@ -117,7 +118,7 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
 
         var port = new PostgresPort(
             settings, state, services.GetRequiredService<StreamService>(), new OriginSecrets(keys), certificates, services.GetRequiredService<AccessCheck>(),
-            services.GetRequiredService<AcceptBudget>(), time, loggers.CreateLogger<PostgresPort>());
+            services.GetRequiredService<AcceptBudget>(), services.GetRequiredService<ApplicationPlaces>(), time, loggers.CreateLogger<PostgresPort>());
         port.Listen(settings.Postgres);
         return port;
     }

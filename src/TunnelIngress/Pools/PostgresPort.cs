@@ -35,7 +35,7 @@ internal sealed class PostgresPort : IAsyncDisposable
 
     public PostgresPort(
         IngressSettings settings, StateWatcher state, StreamService streams, OriginSecrets secrets, ICertificateSource certificates,
-        AccessCheck access, AcceptBudget budget, TimeProvider time, ILogger<PostgresPort> logger)
+        AccessCheck access, AcceptBudget budget, ApplicationPlaces places, TimeProvider time, ILogger<PostgresPort> logger)
     {
         (_state, _streams, _secrets, _time, _logger) = (state, streams, secrets, time, logger);
         _directory = new TokenDirectory(state, access, time);
@@ -52,7 +52,7 @@ internal sealed class PostgresPort : IAsyncDisposable
         _listeners = new ListenerSet<ListenAddress>(
             static address => address,
             budget,
-            ServeAsync,
+            (_, accepted, cut) => ServeAsync(accepted, places, cut),
             (address, exception) => logger.AcceptFailed(exception, address.ToString()),
             time);
         state.Changed += Follow;
@@ -92,11 +92,12 @@ internal sealed class PostgresPort : IAsyncDisposable
         await _pooler.DisposeAsync();
     }
 
-    private async Task ServeAsync(ListenAddress address, AcceptedConnection accepted, CancellationToken cut)
+    private async Task ServeAsync(AcceptedConnection accepted, ApplicationPlaces places, CancellationToken cut)
     {
         try
         {
-            await _pooler.ServeAsync(accepted.Stream, new ClientSource(accepted.Remote, OnRecognized: accepted.Place.Recognize), cut);
+            await _pooler.ServeAsync(
+                accepted.Stream, new ClientSource(accepted.Remote, OnRecognized: clientId => places.Take(accepted.Place, clientId)?.Message), cut);
         }
         finally
         {

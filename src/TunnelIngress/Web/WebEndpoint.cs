@@ -38,13 +38,7 @@ internal sealed class WebEndpoint(
         AcceptedToken? token = null;
         if (web.Access != WebAccess.Public)
         {
-            token = await access.AuthenticateAsync(context);
-            if (token is { } accepted && !accepted.Scope.MayAccess(service.Name))
-            {
-                await access.DenyAsync(context, accepted, $"the token's scope does not name service {service.Name}");
-                token = null;
-            }
-
+            token = await access.AdmitAsync(context, service);
             if (token is null)
             {
                 return;

@@ -51,7 +51,11 @@ internal sealed class PoolerServer(PoolerSettings settings, Func<PoolerSettings>
     private ClientSource SourceOf(ListenAddress address, AcceptedConnection accepted)
     {
         var isLocal = address.UnixPath is not null;
-        return new ClientSource(accepted.Remote, isLocal, isLocal && _settings.TrustUnixSockets, accepted.Place.Recognize);
+        return new ClientSource(accepted.Remote, isLocal, isLocal && _settings.TrustUnixSockets, _ =>
+        {
+            accepted.Place.Recognize();
+            return null;
+        });
     }
 
     private void Listen(ListenerSet<ListenAddress> listeners, PoolerSettings now) =>

@@ -7,13 +7,14 @@ public sealed class AcceptBudgetTests
 {
     private const int Connections = 8;
     private const int PerAddress = 3;
+    private const int PerHolder = 4;
 
     private readonly List<AcceptRefusal> _refused = [];
     private readonly List<int> _closed = [];
     private readonly AcceptBudget _budget;
     private int _taken;
 
-    public AcceptBudgetTests() => _budget = new AcceptBudget(Connections, PerAddress, (refusal, _) => _refused.Add(refusal));
+    public AcceptBudgetTests() => _budget = new AcceptBudget(Connections, PerAddress, (refusal, _, _) => _refused.Add(refusal)) { PerHolder = PerHolder };
 
     [Fact]
     public void Oldest_newcomer_makes_room_when_all_places_are_taken()
@@ -60,6 +61,68 @@ public sealed class AcceptBudgetTests
         Assert.False(places[6].TrySettle());
         places[7].Dispose();
         Assert.True(places[6].TrySettle());
+    }
+
+    [Fact]
+    public void One_holder_has_its_share_and_gets_no_more_by_coming_again()
+    {
+        var places = TakeAll();
+
+        Assert.Equal(PerHolder, places.Count(static place => place.Recognize("app") is null));
+        Assert.Null(places[0].Recognize("app"));
+        Assert.Equal(AcceptRefusal.Holder, places[7].Recognize("app"));
+        Assert.Equal(5, _refused.Count(static refusal => refusal == AcceptRefusal.Holder));
+        Assert.Null(places[7].Recognize("other"));
+
+        // Whoever was refused is a newcomer still, and the next one to make room; whoever is held is none.
+        Assert.NotNull(Take());
+        Assert.Equal([4], _closed);
+        places[0].Dispose();
+        Assert.Null(places[5].Recognize("app"));
+    }
+
+    [Fact]
+    public void Connection_counts_for_whom_it_has_shown_last()
+    {
+        var places = TakeAll();
+        Assert.All(places[..PerHolder], static place => Assert.Null(place.Recognize("app")));
+        Assert.Null(places[4].Recognize("other"));
+
+        Assert.Equal(AcceptRefusal.Holder, places[4].Recognize("app"));
+        Assert.Null(places[0].Recognize("other"));
+        Assert.Null(places[4].Recognize("app"));
+        places[4].Recognize();
+        Assert.Null(places[4].Recognize("other"));
+        Assert.Null(places[5].Recognize("app"));
+        Assert.Equal(AcceptRefusal.Holder, places[6].Recognize("app"));
+    }
+
+    [Fact]
+    public void Strangers_and_holders_leave_an_eighth_to_those_who_are_counted_elsewhere()
+    {
+        var places = TakeAll();
+        Assert.All(places[..4], static place => Assert.True(place.TrySettle()));
+        Assert.All(places[4..7], static place => Assert.Null(place.Recognize("app")));
+
+        Assert.Equal(AcceptRefusal.Callers, places[7].Recognize("other"));
+        Assert.False(places[7].TrySettle());
+        places[7].Recognize();
+        Assert.Null(Take());
+
+        // Who is among them already may become the other.
+        Assert.Null(places[0].Recognize("other"));
+        places[1].Dispose();
+        Assert.Null(Take()!.Recognize("other"));
+    }
+
+    [Fact]
+    public void Whoever_had_to_make_room_is_held_by_nobody()
+    {
+        var places = TakeAll();
+        Assert.NotNull(Take());
+
+        Assert.Equal(AcceptRefusal.Full, places[0].Recognize("app"));
+        Assert.Equal(PerHolder, places[1..].Count(static place => place.Recognize("app") is null));
     }
 
     [Fact]

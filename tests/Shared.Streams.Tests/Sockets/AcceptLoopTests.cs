@@ -8,7 +8,7 @@ public sealed class AcceptLoopTests
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    private static AcceptBudget Budget => new(1000, 1000, static (_, _) => Assert.Fail("there is room"));
+    private static AcceptBudget Budget => new(1000, 1000, static (_, _, _) => Assert.Fail("there is room"));
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
@@ -94,7 +94,7 @@ public sealed class AcceptLoopTests
     {
         using var stop = new CancellationTokenSource();
         var listener = StreamListener.Bind(ListenAddress.Parse("127.0.0.1:0"));
-        var budget = new AcceptBudget(1, 1, static (_, _) => { });
+        var budget = new AcceptBudget(1, 1, static (_, _, _) => { });
         var served = new TaskCompletionSource();
         var loop = AcceptLoop.RunAsync(listener, budget, (accepted, stopped) =>
         {

@@ -55,7 +55,7 @@ public sealed class ApplicationCarriersTests : IDisposable
         await state.StartAsync(TestContext.Current.CancellationToken);
         var limits = new LimitOptions { MaxCarriersPerToken = Most };
         _metrics = new IngressMetrics(new StreamSet<StreamInfo>(), new StreamSet<RequestInfo>(), new ConnectorRegistry(limits), state);
-        var access = new AccessCheck(state, new TokenUses(), new FailedAccessLimiter(TimeProvider.System), _metrics, TimeProvider.System, NullLogger<AccessCheck>.Instance);
+        var access = new AccessCheck(state, new TokenUses(), new FailedAccessLimiter(TimeProvider.System), null!, _metrics, TimeProvider.System, NullLogger<AccessCheck>.Instance);
         var carriers = new ApplicationCarriers(
             access, state, null!, new StreamGate(limits), limits, _metrics, TimeProvider.System, NullLogger<ApplicationCarriers>.Instance);
         return (carriers, held);

@@ -33,7 +33,7 @@ public sealed class LimitedPoolLogTests : IDisposable
         _limiter = new FailedAccessLimiter(_time);
         var state = new StateWatcher(null!, _time, new RecordingLogger<StateWatcher>());
         _metrics = new IngressMetrics(new StreamSet<StreamInfo>(), new StreamSet<RequestInfo>(), new ConnectorRegistry(new LimitOptions()), state);
-        _access = new AccessCheck(state, new TokenUses(), _limiter, _metrics, _time, _accessLog);
+        _access = new AccessCheck(state, new TokenUses(), _limiter, null!, _metrics, _time, _accessLog);
         _log = new LimitedPoolLog(new PoolEventLog(_poolLog), _access, _time, _poolLog);
     }
 

@@ -40,7 +40,7 @@ public sealed class TokenDirectoryTests : IDisposable
         var state = new StateWatcher(store, _time, new RecordingLogger<StateWatcher>());
         await state.StartAsync(Cancel);
         using var metrics = new IngressMetrics(new StreamSet<StreamInfo>(), new StreamSet<RequestInfo>(), new ConnectorRegistry(new LimitOptions()), state);
-        var access = new AccessCheck(state, _uses, new FailedAccessLimiter(_time), metrics, _time, NullLogger<AccessCheck>.Instance);
+        var access = new AccessCheck(state, _uses, new FailedAccessLimiter(_time), null!, metrics, _time, NullLogger<AccessCheck>.Instance);
         var directory = new TokenDirectory(state, access, _time);
 
         var admission = await directory.FindAsync(new ClientRequest(token.ClientId, "orders-db", null, null, Remote), Cancel);

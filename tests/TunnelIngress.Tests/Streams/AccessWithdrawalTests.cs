@@ -70,7 +70,7 @@ public sealed class AccessWithdrawalTests : IDisposable
     private AccessWithdrawal Withdrawal(StateWatcher state, IngressMetrics metrics)
     {
         var limits = new LimitOptions();
-        var access = new AccessCheck(state, new TokenUses(), new FailedAccessLimiter(_time), metrics, _time, NullLogger<AccessCheck>.Instance);
+        var access = new AccessCheck(state, new TokenUses(), new FailedAccessLimiter(_time), null!, metrics, _time, NullLogger<AccessCheck>.Instance);
         var carriers = new ApplicationCarriers(access, state, null!, new StreamGate(limits), limits, metrics, _time, NullLogger<ApplicationCarriers>.Instance);
         return new AccessWithdrawal(state, new ConnectorRegistry(limits), _streams, new StreamSet<RequestInfo>(), carriers, null, _time, _log);
     }

@@ -79,7 +79,6 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
         var request = new ClientRequest(startup!.User, startup.Database, startup.ServerName, startup.ClientCertificate, source.Remote);
         var admission = await FindAsync(configuration.Directory, request, limit.Token);
         var acceptance = source.IsTrusted ? ClientAcceptance.WithoutProof() : await _authentication.RunAsync(startup, admission.Credential, limit.Token);
-        source.OnRecognized?.Invoke();
         if (acceptance.Verifier is { } verifier)
         {
             admission.OnProven?.Invoke(verifier);
@@ -87,6 +86,11 @@ internal sealed class PostgresFrontend(PoolSet pools, AdminConsole console, IPoo
 
         try
         {
+            if (source.OnRecognized?.Invoke(startup.User) is { } crowded)
+            {
+                throw new HandshakeRefusedException(PostgresError.Fatal(SqlState.TooManyConnections, crowded));
+            }
+
             return await AdmitAsync(startup, acceptance, admission, source, limit.Token, cut);
         }
         catch (Exception exception) when (exception is HandshakeRefusedException or ServerUnavailableException)
