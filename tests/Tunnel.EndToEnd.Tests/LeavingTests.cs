@@ -1,5 +1,7 @@
 using System.Net;
 using Npgsql;
+using Shared.Streams.Multiplexing;
+using Shared.Streams.Protocol;
 using Tunnel.Testing;
 
 namespace Tunnel.EndToEnd.Tests;
@@ -58,6 +60,33 @@ public sealed class LeavingTests(ClusterFixture fixture) : IAsyncLifetime
         Assert.NotEqual(before, await BackendAsync(client));
         Assert.Equal(0, await leaving.WaitForExitAsync(WithoutGrace));
         Assert.Equal(0, leaving.Count("DrainCut"));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Connector_that_drains_is_told_only_to_those_who_understand_it(bool understands)
+    {
+        var connector = await _cluster.StartConnectorAsync();
+        var (id, secret) = await CarrierClient.ReadTokenAsync(_cluster.ApplicationToken);
+        await using var carrier = await CarrierClient.DialAsync(_cluster);
+        var hello = new AccessHostname(id, secret, TunnelCluster.HostnameOf("db"), understands ? ["what nobody knows", "leaving"] : null);
+        Assert.IsType<Joined>(await CarrierClient.AskAsync(carrier, hello));
+        var multiplexer = new Multiplexer(carrier, TimeProvider.System);
+        var running = multiplexer.RunAsync();
+        var (stream, _) = await multiplexer.OpenAsync(new Open("", hello.Hostname), early: null, Cancelled).WaitAsync(Patience, Cancelled);
+
+        await connector.SignalAsync("TERM");
+        await _cluster.Ingress.WaitForAsync("ConnectorDraining");
+        await stream.WriteAsync(new byte[] { 0, 0, 0, 8, 4, 210, 22, 47 }, Cancelled);
+
+        // The database's answer to a request for TLS, behind what there was to tell.
+        Assert.Equal(1, await stream.ReadAsync(new byte[16], Cancelled).AsTask().WaitAsync(Patience, Cancelled));
+        Assert.Equal(understands, stream.IsLeaving);
+        await stream.DisposeAsync();
+        multiplexer.Drain();
+        await running.WaitAsync(Patience, Cancelled);
+        Assert.Equal(0, await connector.WaitForExitAsync(WithoutGrace));
     }
 
     [Fact]

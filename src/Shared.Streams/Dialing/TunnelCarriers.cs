@@ -130,7 +130,7 @@ internal sealed class TunnelCarriers : IAsyncDisposable
         try
         {
             var stream = await _dialer.TryDialAsync(
-                _hostname, token => new AccessHostname(token.ClientId, token.ClientSecret, _hostname.IdnHost), _closed.Token);
+                _hostname, token => new AccessHostname(token.ClientId, token.ClientSecret, _hostname.IdnHost, TunnelProtocol.Features), _closed.Token);
             return stream is null ? null : await AddAsync(stream);
         }
         catch

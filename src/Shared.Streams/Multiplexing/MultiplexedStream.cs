@@ -133,10 +133,10 @@ public sealed partial class MultiplexedStream : DuplexStream
     }
 
     /// <inheritdoc/>
-    /// <remarks>At the end that accepts streams only.</remarks>
+    /// <remarks>At the end that accepts streams only, and to a peer that understands it.</remarks>
     public override void TellLeaving()
     {
-        if (_multiplexer.IsAccepting && !Volatile.Read(ref _disposed) && !_abort.IsSet)
+        if (_multiplexer.PeerKnowsLeaving && !Volatile.Read(ref _disposed) && !_abort.IsSet)
         {
             _multiplexer.Send(Id, ProtocolCodec.LeavingBytes.Span);
         }

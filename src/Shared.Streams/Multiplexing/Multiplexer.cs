@@ -50,8 +50,8 @@ public sealed partial class Multiplexer
     /// <summary>False once the carrier is lost or drains, or while it is full.</summary>
     public bool TakesStreams => !IsDraining && _lastId < uint.MaxValue && StreamCount < MaxStreams;
 
-    /// <summary>Whether this is the end that accepts streams.</summary>
-    internal bool IsAccepting => _accept is not null;
+    /// <summary>Whether the peer has said that it understands <see cref="Leaving"/>. At the end that accepts streams only.</summary>
+    public bool PeerKnowsLeaving { get; init; }
 
     /// <summary>True once either end takes no new streams, or the carrier is lost.</summary>
     internal bool IsDraining => Volatile.Read(ref _draining);

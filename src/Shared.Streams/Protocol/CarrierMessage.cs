@@ -24,8 +24,14 @@ public sealed record Join(string ClientId, string ClientSecret, string Session) 
 /// <param name="ClientId">The service token's client id.</param>
 /// <param name="ClientSecret">Its secret.</param>
 /// <param name="Hostname">The tunnel hostname.</param>
-public sealed record AccessHostname(string ClientId, string ClientSecret, string Hostname) : CarrierMessage
+/// <param name="Features">What I understand beyond what version 1 began with, as <see cref="TunnelProtocol.Features"/>; null for nothing.</param>
+public sealed record AccessHostname(
+    string ClientId, string ClientSecret, string Hostname,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? Features = null) : CarrierMessage
 {
+    /// <summary>Whether the sender understands a feature.</summary>
+    public bool Knows(string feature) => Features?.Contains(feature, StringComparer.Ordinal) == true;
+
     /// <inheritdoc/>
     public override string ToString() => $"access of {ClientId} to {Hostname}";
 }

@@ -18,6 +18,14 @@ public static class TunnelProtocol
     /// <summary>What a carrier that is no WebSocket is called in the TLS handshake (ALPN, RFC 7301).</summary>
     public const string CarrierApplicationProtocol = "tunnel/1";
 
+    /// <summary>The feature of who understands <see cref="Leaving"/>.</summary>
+    public const string LeavingFeature = "leaving";
+
+    /// <summary>
+    /// What this program understands of a carrier beyond what version 1 began with. A peer that does not name a feature is sent nothing of it.
+    /// </summary>
+    public static readonly IReadOnlyList<string> Features = [LeavingFeature];
+
     /// <summary>
     /// On an upgrade request: the caller understands text messages (end, reset) beside the raw bytes. On the answer: so does the ingress.
     /// Without it, a tunnel hostname speaks plain bytes to any WebSocket TCP client.

@@ -1,9 +1,9 @@
 using System.Collections.Concurrent;
 using System.Net;
-using Shared.Streams;
 using Shared.Streams.Dialing;
 using Shared.Streams.Multiplexing;
 using Shared.Streams.Protocol;
+using Shared.Streams;
 using TunnelIngress.Access;
 using TunnelIngress.Applications;
 using TunnelIngress.Configuration;
@@ -60,7 +60,7 @@ internal sealed class ApplicationCarriers
                 break;
         }
 
-        var carrier = new ApplicationCarrier(hello.Hostname, hello.ClientId, AccessGate.Hash(hello.ClientSecret), remote);
+        var carrier = new ApplicationCarrier(hello, remote);
         var service = FindService(carrier, out var token, out var reason);
         NoteUse(carrier, token);
         if (service is null)
@@ -135,7 +135,7 @@ internal sealed class ApplicationCarriers
     {
         // However many carriers a token has, their streams share one budget.
         var windows = _windows.GetOrAdd(carrier.ClientId, static _ => new WindowBudget());
-        carrier.Multiplexer = new Multiplexer(stream, _time, incoming => _ = ServeAsync(carrier, incoming), windows);
+        carrier.Multiplexer = new Multiplexer(stream, _time, incoming => _ = ServeAsync(carrier, incoming), windows) { PeerKnowsLeaving = carrier.KnowsLeaving };
         Interlocked.MemoryBarrier();
         if (_gate.IsDraining)
         {

@@ -16,6 +16,9 @@ public abstract class DuplexStreamConformance : StreamEndings
     /// <summary>One direction may end while the other goes on, from either side.</summary>
     protected virtual bool HalfCloses => true;
 
+    /// <summary>The right end can tell the left one that the stream is leaving.</summary>
+    protected virtual bool TellsLeaving => false;
+
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
     [Fact]
@@ -213,6 +216,27 @@ public abstract class DuplexStreamConformance : StreamEndings
         {
             await Assert.ThrowsAsync<StreamAbortedException>(() => ReadAsync(pair.Right, 1));
         }
+    }
+
+    [Fact]
+    public async Task Leaving_is_told_where_that_can_be_understood_and_disturbs_nothing_anywhere()
+    {
+        await using var pair = await ConnectAsync();
+        Assert.False(pair.Left.IsLeaving || pair.Right.IsLeaving);
+
+        pair.Left.TellLeaving();
+        pair.Right.TellLeaving();
+
+        // Behind it, so that it has been heard.
+        await pair.Left.WriteAsync("x"u8.ToArray(), Cancelled);
+        await pair.Right.WriteAsync("y"u8.ToArray(), Cancelled);
+        Assert.Equal(1, await ReadAsync(pair.Right, 16));
+        Assert.Equal(1, await ReadAsync(pair.Left, 16));
+        Assert.Equal((TellsLeaving, false), (pair.Left.IsLeaving, pair.Right.IsLeaving));
+        await pair.Left.CompleteWritesAsync(Cancelled);
+        Assert.Equal(0, await ReadAsync(pair.Right, 16));
+        await pair.Right.CompleteWritesAsync(Cancelled);
+        Assert.Equal(0, await ReadAsync(pair.Left, 16));
     }
 
     [Fact]

@@ -7,6 +7,8 @@ namespace Shared.Streams.Tests.Conformance;
 
 public sealed class MultiplexedOverMemoryConformance : DuplexStreamConformance
 {
+    protected override bool TellsLeaving => true;
+
     protected override Task<StreamPair> ConnectAsync()
     {
         var (left, right) = MemoryDuplexStream.CreatePair();
@@ -14,9 +16,21 @@ public sealed class MultiplexedOverMemoryConformance : DuplexStreamConformance
     }
 }
 
+/// <summary>The end that opens streams is one that understands only what version 1 began with.</summary>
+public sealed class MultiplexedToOlderPeerConformance : DuplexStreamConformance
+{
+    protected override Task<StreamPair> ConnectAsync()
+    {
+        var (left, right) = MemoryDuplexStream.CreatePair();
+        return Carriers.OverAsync(new StreamPair(left, right), knowsLeaving: false);
+    }
+}
+
 public sealed class MultiplexedOverTlsConformance : DuplexStreamConformance
 {
     protected override int Bulk => 64 * 1024 * 1024;
+
+    protected override bool TellsLeaving => true;
 
     protected override async Task<StreamPair> ConnectAsync() =>
         await Carriers.OverAsync(await Tls.OverAsync(await Sockets.ConnectAsync(ListenAddress.Parse("127.0.0.1:0"))));
@@ -24,6 +38,8 @@ public sealed class MultiplexedOverTlsConformance : DuplexStreamConformance
 
 public sealed class MultiplexedOverWebSocketConformance : DuplexStreamConformance
 {
+    protected override bool TellsLeaving => true;
+
     protected override async Task<StreamPair> ConnectAsync() => await Carriers.OverAsync(await Channels.ConnectAsync(tls: false));
 }
 
@@ -39,9 +55,9 @@ public sealed class TlsInsideMultiplexedConformance : DuplexStreamConformance
 internal static class Carriers
 {
     /// <summary>One stream on a carrier over a pair, beside one that nobody reads and that has used up its credit.</summary>
-    public static async Task<StreamPair> OverAsync(StreamPair inner)
+    public static async Task<StreamPair> OverAsync(StreamPair inner, bool knowsLeaving = true)
     {
-        var carrier = new CarrierPair(inner);
+        var carrier = new CarrierPair(inner, knowsLeaving);
         var stalled = await carrier.OpenAsync();
         await stalled.Left.WriteAsync(new byte[256 * 1024], TestContext.Current.CancellationToken);
         await stalled.Right.WriteAsync(new byte[256 * 1024], TestContext.Current.CancellationToken);
@@ -56,11 +72,11 @@ internal sealed class CarrierPair : IAsyncDisposable
     private readonly StreamPair _inner;
     private readonly System.Threading.Channels.Channel<IncomingStream> _incoming = System.Threading.Channels.Channel.CreateUnbounded<IncomingStream>();
 
-    public CarrierPair(StreamPair inner)
+    public CarrierPair(StreamPair inner, bool knowsLeaving = true)
     {
         _inner = inner;
         Opener = new Multiplexer(inner.Left, TimeProvider.System);
-        Acceptor = new Multiplexer(inner.Right, TimeProvider.System, incoming => _incoming.Writer.TryWrite(incoming));
+        Acceptor = new Multiplexer(inner.Right, TimeProvider.System, incoming => _incoming.Writer.TryWrite(incoming)) { PeerKnowsLeaving = knowsLeaving };
         (OpenerRun, AcceptorRun) = (Opener.RunAsync(), Acceptor.RunAsync());
     }
 

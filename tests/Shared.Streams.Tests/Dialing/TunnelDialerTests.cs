@@ -223,7 +223,7 @@ public sealed class TunnelDialerTests : IAsyncDisposable
     {
         var carrier = await TlsStream.AcceptAsync(
             SocketStream.Over(socket), CarrierTls.Server(SslStreamCertificateContext.Create(TestCertificate.Localhost, null)), Cancelled);
-        Assert.IsType<AccessHostname>(await CarrierHandshake.ReceiveAsync(carrier, Cancelled));
+        Assert.True(Assert.IsType<AccessHostname>(await CarrierHandshake.ReceiveAsync(carrier, Cancelled)).Knows("leaving"));
         await CarrierHandshake.SendAsync(carrier, new Joined(), Cancelled);
         return carrier;
     }

@@ -23,6 +23,25 @@ public sealed class ProtocolCodecTests
     });
 
     [Theory]
+    [InlineData("", false)]
+    [InlineData(",\"features\":null", false)]
+    [InlineData(",\"features\":[]", false)]
+    [InlineData(",\"features\":[null,\"Leaving\",\"leaving-2\"]", false)]
+    [InlineData(",\"features\":[\"later\",\"leaving\"],\"later\":{}", true)]
+    public void Handshake_of_any_age_says_what_its_sender_understands(string features, bool knowsLeaving)
+    {
+        var json = $"{{\"type\":\"access\",\"clientId\":\"i\",\"clientSecret\":\"s\",\"hostname\":\"h\"{features}}}";
+
+        var hello = Assert.IsType<AccessHostname>(ProtocolCodec.DecodeCarrier(Encoding.UTF8.GetBytes(json)));
+
+        Assert.Equal(("h", knowsLeaving), (hello.Hostname, hello.Knows(TunnelProtocol.LeavingFeature)));
+    }
+
+    [Fact]
+    public void Handshake_with_features_of_another_kind_is_a_protocol_error() => Assert.Throws<ProtocolException>(() => ProtocolCodec.DecodeCarrier(
+        "{\"type\":\"access\",\"clientId\":\"i\",\"clientSecret\":\"s\",\"hostname\":\"h\",\"features\":[{}]}"u8));
+
+    [Theory]
     [MemberData(nameof(ControlMessages))]
     public void Control_message_survives_the_way_there_and_back(ControlMessage message)
     {
