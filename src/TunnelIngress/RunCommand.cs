@@ -29,6 +29,7 @@ internal static class RunCommand
         var options = new RunOptions(command);
         options.Value("--state", "State", "State directory", "DIR");
         options.List("--listen", "Listen", "A public address; may be given several times", "ADDRESS");
+        options.List("--public-port", "PublicPorts", "A port of the outside that leads to a public address of another; may be given several times", "PORT");
         options.Value("--certificate", "Certificate:File", "PEM chain or PFX file; read again when it changes", "FILE");
         options.Value("--certificate-key", "Certificate:KeyFile", "The PEM private key, if the certificate file does not hold it", "FILE");
         options.Value("--certificate-password-file", "Certificate:PasswordFile", "A file with the password of the PFX file or key", "FILE");

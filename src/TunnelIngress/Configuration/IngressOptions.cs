@@ -11,6 +11,9 @@ internal sealed class IngressOptions
     /// <summary>The public addresses, e.g. <c>0.0.0.0:443</c> and <c>[::]:443</c>.</summary>
     public List<string> Listen { get; set; } = [];
 
+    /// <summary>Ports of the outside that lead to the public addresses, where they are not the same.</summary>
+    public List<int> PublicPorts { get; set; } = [];
+
     /// <summary>The certificate for the public addresses.</summary>
     public CertificateOptions Certificate { get; set; } = new();
 

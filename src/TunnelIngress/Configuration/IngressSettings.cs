@@ -8,6 +8,9 @@ internal sealed record IngressSettings
 {
     public required IReadOnlyList<ListenAddress> Listen { get; init; }
 
+    /// <summary>Ports that clients come to, beside those of <see cref="Listen"/>.</summary>
+    public required IReadOnlyList<int> PublicPorts { get; init; }
+
     public required ListenAddress Management { get; init; }
 
     public required IReadOnlyList<LocalBinding> Local { get; init; }
@@ -54,6 +57,7 @@ internal sealed record IngressSettings
         return new IngressSettings
         {
             Listen = listen,
+            PublicPorts = [.. options.PublicPorts.Select(static (port, index) => SettingChecks.Within($"PublicPorts:{index}", port, 1, 65_535))],
             Management = management.IsLoopbackOnly
                 ? management
                 : throw new ConfigurationException("Management", $"'{management}' can be reached from outside. Write a loopback address or unix:/path."),

@@ -27,13 +27,14 @@ internal sealed class Origin
     /// <param name="service">The service; it must speak HTTP.</param>
     /// <param name="streams">Opens its streams.</param>
     /// <param name="openTimeout">The limit of opening one.</param>
+    /// <param name="publicPorts">Ports that clients come to, beside those that are listened on.</param>
     /// <param name="trustsClient">The client is our operator's own proxy.</param>
     /// <param name="time">The clock.</param>
-    public Origin(Service service, StreamService streams, TimeSpan openTimeout, bool trustsClient, TimeProvider time)
+    public Origin(Service service, StreamService streams, TimeSpan openTimeout, IReadOnlyList<int> publicPorts, bool trustsClient, TimeProvider time)
     {
         (Service, _streams, _openTimeout, _time) = (service, streams, openTimeout, time);
         Web = service.Web ?? throw new ArgumentException("The service speaks no HTTP.", nameof(service));
-        Transformer = new OriginTransformer(service, Web, trustsClient);
+        Transformer = new OriginTransformer(service, Web, publicPorts, trustsClient);
         Prefix = $"{(Web.Tls ? "https" : "http")}://{service.Hostname}";
 
         // Where the target speaks HTTP/2, the TLS handshake says so.

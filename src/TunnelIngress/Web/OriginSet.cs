@@ -87,7 +87,7 @@ internal sealed class OriginSet : IDisposable
         }
     }
 
-    private Origin Create(Service service) => new(service, _streams, _settings.OpenTimeout, _settings.Plaintext, _time);
+    private Origin Create(Service service) => new(service, _streams, _settings.OpenTimeout, _settings.PublicPorts, _settings.Plaintext, _time);
 
     private void Follow()
     {

@@ -13,8 +13,9 @@ namespace TunnelIngress.Web;
 /// </summary>
 /// <param name="service">The service.</param>
 /// <param name="web">How its target is spoken to.</param>
+/// <param name="publicPorts">Ports that clients come to, beside those that are listened on.</param>
 /// <param name="trustsClient">The client is our operator's own proxy, which says where a request came from.</param>
-internal sealed class OriginTransformer(Service service, WebOrigin web, bool trustsClient) : HttpTransformer
+internal sealed class OriginTransformer(Service service, WebOrigin web, IReadOnlyList<int> publicPorts, bool trustsClient) : HttpTransformer
 {
     /// <inheritdoc/>
     public override async ValueTask TransformRequestAsync(
@@ -89,8 +90,8 @@ internal sealed class OriginTransformer(Service service, WebOrigin web, bool tru
         return true;
     }
 
-    // Case, a dot at the end and the port are the client's to write, and an origin makes URLs of what stands here: of ports it gets the one that was come to.
-    private string HostOf(HttpContext context) => context.Request.Host.Port is { } port && (trustsClient || port == context.Connection.LocalPort)
+    // Case, a dot at the end and the port are the client's to write, and an origin makes URLs of what stands here: of ports it gets one that leads here.
+    private string HostOf(HttpContext context) => context.Request.Host.Port is { } port && (trustsClient || port == context.Connection.LocalPort || publicPorts.Contains(port))
         ? $"{service.Hostname}:{port}"
         : service.Hostname;
 

@@ -127,10 +127,10 @@ public sealed partial class HostileTests(WebFixture fixture)
     }
 
     [Fact]
-    public async Task Port_in_the_host_is_the_one_that_was_come_to_or_none()
+    public async Task Port_in_the_host_is_one_that_leads_here_or_none()
     {
         var own = $"{Spy}:{fixture.Cluster.Port}";
-        foreach (var (written, seen) in new[] { ($"{Spy}:6666", Spy), (own, own), ($"{Spy}:443", Spy), (Spy, Spy) })
+        foreach (var (written, seen) in new[] { ($"{Spy}:6666", Spy), (own, own), ($"{Spy}:443", Spy), (Spy, Spy), ($"{Spy}:{WebFixture.MappedPort}", $"{Spy}:{WebFixture.MappedPort}") })
         {
             fixture.Spy.Reset();
             await using var tls = await fixture.ConnectAsync(Spy);

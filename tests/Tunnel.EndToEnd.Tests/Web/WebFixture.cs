@@ -20,6 +20,9 @@ public sealed class WebCollection : ICollectionFixture<WebFixture>
 /// </summary>
 public sealed class WebFixture : IAsyncLifetime
 {
+    /// <summary>A port that leads to the ingress's, as far as that knows.</summary>
+    public const int MappedPort = 9443;
+
     private readonly TestAuthority _authority = new();
     private readonly TcpListener _deaf = new(IPAddress.Loopback, 0);
 
@@ -55,7 +58,7 @@ public sealed class WebFixture : IAsyncLifetime
             ["silent"] = $"tcp://{_deaf.LocalEndpoint}",
             ["slow"] = $"http://127.0.0.1:{App.HttpPort}",
             ["raw"] = $"tcp://127.0.0.1:{Spy.Port}",
-        });
+        }, "--public-port", $"{MappedPort}");
         var ca = await _authority.WriteRootAsync(Path.Combine(Cluster.Directory, "origin-ca.pem"));
         await SetAsync("page", "--protocol", "http", "--access", "public");
         await SetAsync("files", "--protocol", "http");
