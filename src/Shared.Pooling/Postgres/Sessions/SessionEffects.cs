@@ -72,7 +72,6 @@ internal static class SessionEffects
     {
         SqlEffectKind.UnlistenAll => Pins.Listen,
         SqlEffectKind.DiscardTemp => Pins.Temporary,
-        SqlEffectKind.AdvisoryUnlockAll => Pins.AdvisoryLock,
         SqlEffectKind.CloseAll => Pins.HoldCursor,
         SqlEffectKind.DeallocateAll => Pins.SqlPrepare,
         _ => Pins.None,

@@ -46,8 +46,6 @@ internal enum SqlEffectKind : byte
     /// <summary>A session-level advisory lock.</summary>
     AdvisoryLock,
 
-    AdvisoryUnlockAll,
-
     /// <summary>DROP, CLOSE or pg_advisory_unlock: what keeps a client on its connection may be gone with it.</summary>
     MayUnpin,
 

@@ -5,7 +5,7 @@ namespace Shared.Pooling.Postgres.Sql;
 // SET, RESET and set_config.
 internal ref partial struct StatementScanner
 {
-    // set_config('name', 'value', false): only literals say what it does.
+    // set_config('name', 'value', false): only literals say what it does, and only where it is certain that it is called.
     private void SetConfig()
     {
         Read();
@@ -17,20 +17,22 @@ internal ref partial struct StatementScanner
         Read();
         var second = IsPunctuation(',');
         Read();
-        var scope = _token;
-        if (!first || !second || name.Kind != SqlTokenKind.Literal || scope.Kind != SqlTokenKind.Word)
+        var (scope, local) = (_token, Is("true"u8));
+        var session = Is("false"u8);
+        Read();
+        if (!IsPunctuation(')') || !first || !second || name.Kind != SqlTokenKind.Literal || scope.Kind != SqlTokenKind.Word)
         {
             Add(SqlEffectKind.Opaque);
             return;
         }
 
         var setting = Encoding.UTF8.GetString(_sql[name.Text..name.TextEnd]).ToLowerInvariant();
-        var local = Is("true"u8) || SqlScanner.IsOfTransaction(setting);
+        local |= SqlScanner.IsOfTransaction(setting);
         if (local && setting != SqlScanner.SearchPath)
         {
             Add(SqlEffectKind.SetLocal, setting);
         }
-        else if (value.Kind == SqlTokenKind.Literal && (local || Is("false"u8)))
+        else if (value.Kind == SqlTokenKind.Literal && (local || (session && CallsOnce())))
         {
             SetVerbatim(local, setting, $"SELECT pg_catalog.set_config({SqlScanner.Quote(setting)},{Encoding.UTF8.GetString(_sql[value.Start..value.End])},false)");
         }

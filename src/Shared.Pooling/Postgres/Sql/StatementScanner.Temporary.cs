@@ -20,8 +20,9 @@ internal ref partial struct StatementScanner
             return;
         }
 
+        // ON and AS are in no name: what follows them is not what is made.
         var temporary = false;
-        for (var word = 0; word < 8 && _token.Kind is SqlTokenKind.Word or SqlTokenKind.QuotedName; word++)
+        for (var word = 0; word < 8 && _token.Kind is SqlTokenKind.Word or SqlTokenKind.QuotedName && !Is("on"u8) && !Is("as"u8); word++)
         {
             temporary |= Is("temp"u8) || Is("temporary"u8) || IsTemporarySchema(_token);
             Read();
@@ -29,22 +30,25 @@ internal ref partial struct StatementScanner
 
         if (temporary)
         {
-            effects.Add(new SqlEffect(SqlEffectKind.CreateTemp, effects.Statements) { OnCommitDrop = EndsWithOnCommitDrop() });
+            effects.Add(new SqlEffect(SqlEffectKind.CreateTemp, effects.Statements) { OnCommitDrop = IsOnCommitDrop() });
         }
     }
 
-    private bool EndsWithOnCommitDrop()
+    // It stands behind the columns and before the query; what the query calls is still to be looked into.
+    private readonly bool IsOnCommitDrop()
     {
-        var (on, onCommit) = (false, false);
-        while (_token.Kind != SqlTokenKind.End && !IsPunctuation(';'))
+        var ahead = this;
+        var (on, onCommit, depth) = (false, false, 0);
+        while (ahead._token.Kind != SqlTokenKind.End && !ahead.IsPunctuation(';') && !(depth == 0 && ahead.Is("as"u8)))
         {
-            if (onCommit && Is("drop"u8))
+            if (depth == 0 && onCommit && ahead.Is("drop"u8))
             {
                 return true;
             }
 
-            (on, onCommit) = (Is("on"u8), on && Is("commit"u8));
-            Read();
+            depth += ahead.IsPunctuation('(') ? 1 : ahead.IsPunctuation(')') ? -1 : 0;
+            (on, onCommit) = (ahead.Is("on"u8), on && ahead.Is("commit"u8));
+            ahead.Read();
         }
 
         return false;

@@ -8,6 +8,7 @@ internal ref partial struct StatementScanner(ReadOnlySpan<byte> sql, bool standa
     private readonly ReadOnlySpan<byte> _sql = sql;
     private SqlLexer _lexer = new(sql, standardConformingStrings);
     private SqlToken _token;
+    private int _start;
     private int _begins;
     private bool _isRoutine;
     private bool _isExplained;
@@ -28,6 +29,7 @@ internal ref partial struct StatementScanner(ReadOnlySpan<byte> sql, bool standa
             return false;
         }
 
+        _start = _token.Start;
         (_begins, _isRoutine, _isExplained, _isSelect) = (0, false, false, Is("select"u8));
         if (_token.Kind == SqlTokenKind.Word)
         {
@@ -142,89 +144,6 @@ internal ref partial struct StatementScanner(ReadOnlySpan<byte> sql, bool standa
             {
                 Read();
             }
-        }
-    }
-
-    private void Word()
-    {
-        var word = _token;
-        if (_isRoutine)
-        {
-            Routine();
-        }
-        else if (Is("into"u8))
-        {
-            Into();
-            return;
-        }
-        else if (_isExplained && (Is("create"u8) || Is("declare"u8)))
-        {
-            // EXPLAIN ANALYZE does what it explains.
-            _isExplained = false;
-            Leading();
-            return;
-        }
-        else
-        {
-            Read();
-        }
-
-        // Whatever matters begins with pg_, or is set_config.
-        if (word.TextEnd - word.Text >= "pg_temp".Length && (_sql[word.Text] | 0x20) is 'p' or 's')
-        {
-            Name(word);
-        }
-    }
-
-    private void Name(in SqlToken word)
-    {
-        if (IsPunctuation('('))
-        {
-            Call(word);
-        }
-        else if (IsPunctuation('.') && IsTemporarySchema(word))
-        {
-            Add(SqlEffectKind.CreateTemp);
-        }
-        else if (!_isSelect && Same(word, "pg_settings"u8))
-        {
-            // An UPDATE of it is a SET.
-            Add(SqlEffectKind.Opaque);
-        }
-    }
-
-    // The body of a routine in SQL's own syntax has statements of its own.
-    private void Routine()
-    {
-        var begin = Is("begin"u8);
-        _begins += _begins == 0 ? 0 : Is("case"u8) ? 1 : Is("end"u8) ? -1 : 0;
-        Read();
-        _begins += _begins == 0 && begin && Is("atomic"u8) ? 1 : 0;
-    }
-
-    private void Call(in SqlToken name)
-    {
-        if (_isRoutine || name.TextEnd - name.Text < "set_config".Length)
-        {
-            return;
-        }
-
-        if (Same(name, "set_config"u8))
-        {
-            SetConfig();
-        }
-        else if (Same(name, "pg_advisory_unlock_all"u8))
-        {
-            Add(SqlEffectKind.AdvisoryUnlockAll);
-        }
-        else if (Same(name, "pg_advisory_unlock"u8) || Same(name, "pg_advisory_unlock_shared"u8))
-        {
-            Add(SqlEffectKind.MayUnpin);
-        }
-        else if (Same(name, "pg_advisory_lock"u8) || Same(name, "pg_advisory_lock_shared"u8)
-            || Same(name, "pg_try_advisory_lock"u8) || Same(name, "pg_try_advisory_lock_shared"u8))
-        {
-            Add(SqlEffectKind.AdvisoryLock);
         }
     }
 
