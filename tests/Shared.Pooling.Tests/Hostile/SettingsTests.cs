@@ -84,4 +84,25 @@ public sealed class SettingsTests(PoolFixture fixture)
 
         Assert.Contains("D 1000", await client.ReadUntilAsync(static line => line[0] is 'Z' or 'c'));
     }
+
+    [Fact]
+    public async Task Answer_whose_last_message_comes_in_two_pieces_arrives()
+    {
+        var origin = new ScriptedOrigin(static async (server, number) =>
+        {
+            if (await server.LetInAsync())
+            {
+                await server.ReadAsync();
+                var ready = ScriptedServer.Ready();
+                await server.SendAsync(ScriptedServer.Complete(), ready[..5]);
+                await Task.Delay(200);
+                await server.SendAsync(ready[5..]);
+                await server.WaitAsync();
+            }
+        });
+        await using var pooler = fixture.StartPooler(max: 1, origin: origin.Options);
+        await using var client = await WireClient.ConnectTrustedAsync(pooler);
+
+        Assert.Equal(["C SELECT 1", "Z I"], await client.QueryAsync("select 1"));
+    }
 }

@@ -28,7 +28,12 @@ internal sealed partial class ServerSession
                     break;
                 }
 
-                await DeliverAsync();
+                while (await DeliverAsync() is > 0 and var needed)
+                {
+                    // What is buffered then may be all that the server has to say.
+                    await reader.FillOrThrowAsync(needed, _closing.Token);
+                }
+
                 if (inARow >= MaxInARow)
                 {
                     await Task.Yield();
@@ -45,7 +50,8 @@ internal sealed partial class ServerSession
         Break(loss);
     }
 
-    private async ValueTask DeliverAsync()
+    /// <returns>How many bytes the message needs that is next, when it has to be whole; otherwise 0.</returns>
+    private async ValueTask<int> DeliverAsync()
     {
         ReadOnlyMemory<byte> direct = default;
         ClientSession? client;
@@ -88,10 +94,7 @@ internal sealed partial class ServerSession
             await UnlinkWhenIdleAsync();
         }
 
-        if (needed > 0)
-        {
-            await _origin.Reader.FillOrThrowAsync(needed, _closing.Token);
-        }
+        return needed;
     }
 
     private async ValueTask SendOnAsync(ClientSession client, ReadOnlyMemory<byte> direct)
