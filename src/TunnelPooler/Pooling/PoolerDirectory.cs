@@ -1,6 +1,6 @@
-using Microsoft.Extensions.Logging;
 using Shared.Hosting.Configuration;
 using Shared.Pooling.Hosting;
+using Shared.Pooling.Postgres;
 using Shared.Pooling.Postgres.Clients;
 
 namespace TunnelPooler.Pooling;
@@ -13,20 +13,17 @@ internal sealed class PoolerDirectory : IClientDirectory, IAsyncDisposable
 {
     private readonly Dictionary<string, ClientCredential> _users;
     private readonly Dictionary<string, HashSet<string>> _allowed;
-    private readonly Dictionary<string, AuthQuery> _queries = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, AuthQuery> _queries;
 
+    /// <param name="options">Users, and what pools allow them.</param>
+    /// <param name="queries">The pools whose users are looked up, and how.</param>
+    /// <param name="time">The clock.</param>
     /// <exception cref="ConfigurationException">A user has no password, or several.</exception>
-    public PoolerDirectory(PoolerOptions options, TimeProvider time, ILogger logger)
+    public PoolerDirectory(PoolerOptions options, IReadOnlyDictionary<string, (PoolDefinition Definition, string Query)> queries, TimeProvider time)
     {
         _users = options.Users.ToDictionary(static user => user.Key, user => CredentialOf($"Users:{user.Key}", user.Value, options.Tls), StringComparer.Ordinal);
         _allowed = options.Pools.ToDictionary(static pool => pool.Key, static pool => pool.Value.AllowUsers.ToHashSet(StringComparer.Ordinal), StringComparer.Ordinal);
-        foreach (var (name, pool) in options.Pools)
-        {
-            if (PoolerPools.AuthQueryFrom(name, pool, time, logger) is var (definition, query))
-            {
-                _queries.Add(name, new AuthQuery(definition.Origin, query, time));
-            }
-        }
+        _queries = queries.ToDictionary(static pool => pool.Key, pool => new AuthQuery(pool.Value.Definition.Origin, pool.Value.Query, time), StringComparer.Ordinal);
     }
 
     /// <inheritdoc/>

@@ -39,8 +39,11 @@ internal static class PoolerPools
     }
 
     /// <summary>How the user that looks up the others logs in; null without one.</summary>
+    /// <param name="name">The pool's name.</param>
+    /// <param name="options">Its options.</param>
+    /// <param name="definition">What <see cref="From"/> has made of them.</param>
     /// <exception cref="ConfigurationException">Names the first key that is wrong.</exception>
-    public static (PoolDefinition Definition, string Query)? AuthQueryFrom(string name, PoolerPoolOptions options, TimeProvider time, ILogger logger)
+    public static (PoolDefinition Definition, string Query)? AuthQueryFrom(string name, PoolerPoolOptions options, PoolDefinition definition)
     {
         if (options.AuthQuery is not { User: { Length: > 0 } user } asked)
         {
@@ -48,7 +51,6 @@ internal static class PoolerPools
         }
 
         var key = $"Pools:{name}:AuthQuery";
-        var definition = From(name, options, time, logger);
         return (definition with
         {
             Origin = definition.Origin with

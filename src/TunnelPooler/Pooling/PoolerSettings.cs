@@ -42,7 +42,16 @@ internal sealed record PoolerSettings
         var pools = options.Pools.Count > 0
             ? options.Pools.ToDictionary(static pool => pool.Key, pool => PoolerPools.From(pool.Key, pool.Value, time, logger), StringComparer.Ordinal)
             : throw new ConfigurationException("Pools", "There is no pool. Write one in the configuration file; docs/pooling.md begins with one.");
-        var directory = new PoolerDirectory(options, time, logger);
+        var queries = new Dictionary<string, (PoolDefinition Definition, string Query)>(StringComparer.Ordinal);
+        foreach (var (name, pool) in pools)
+        {
+            if (PoolerPools.AuthQueryFrom(name, options.Pools[name], pool) is { } query)
+            {
+                queries.Add(name, query);
+            }
+        }
+
+        var directory = new PoolerDirectory(options, queries, time);
         return new PoolerSettings
         {
             Listen = listen.Length > 0
@@ -58,7 +67,7 @@ internal sealed record PoolerSettings
                 MaxClients = SettingChecks.Within("MaxClients", options.MaxClients, 1, 1_000_000),
                 MaxConnections = SettingChecks.Within("MaxConnections", options.MaxConnections, 0, 100_000),
             },
-            Checkable = CheckableOf(options, pools, time, logger),
+            Checkable = CheckableOf(pools, queries),
             Directory = directory,
             RequireReachable = options.RequireReachable,
             TrustUnixSockets = options.TrustUnixSockets,
@@ -66,14 +75,15 @@ internal sealed record PoolerSettings
         };
     }
 
-    private static Dictionary<string, PoolDefinition> CheckableOf(PoolerOptions options, Dictionary<string, PoolDefinition> pools, TimeProvider time, ILogger logger)
+    private static Dictionary<string, PoolDefinition> CheckableOf(
+        Dictionary<string, PoolDefinition> pools, Dictionary<string, (PoolDefinition Definition, string Query)> queries)
     {
         var checkable = new Dictionary<string, PoolDefinition>(StringComparer.Ordinal);
         foreach (var (name, pool) in pools)
         {
-            if (PoolerPools.AuthQueryFrom(name, options.Pools[name], time, logger) is var (definition, _))
+            if (queries.TryGetValue(name, out var query))
             {
-                checkable.Add($"{name} (AuthQuery)", definition);
+                checkable.Add($"{name} (AuthQuery)", query.Definition);
             }
 
             if (!pool.PerUser && !pool.AnyDatabase)
