@@ -49,6 +49,9 @@ public sealed class DifferentialTests(PoolFixture fixture)
         new Script("transaction over several steps").Query("begin").Query("create temp table t (i int) on commit drop").Query("insert into t values (1)").Query("select * from t").Query("commit").Query("select 1"),
         new Script("failed transaction until ROLLBACK").Query("begin").Query("select 1/0").Query("select 1").Then(Ask.Parse("a", "select 1"), Ask.Sync()).Query("commit").Query("select 1"),
         new Script("savepoints").Query("begin").Query("savepoint s").Query("select 1/0").Query("rollback to s").Query("select 1").Query("release s").Query("commit"),
+        new Script("savepoints of one name").Query("begin").Query("savepoint s").Query("savepoint s").Query("set app.s = '1'").Query("savepoint s").Query("savepoint s").Query("set app.s = '2'")
+            .Query("rollback to s").Query("release s").Query("release s").Query("rollback to s").Query("commit").Query("select current_setting('app.s', true) = ''"),
+        new Script("savepoint with a long name").Query("set app.t = '1'").Query("begin").Query($"savepoint {new string('s', 70)}").Query("set app.t = '2'").Query($"rollback to {new string('s', 65)}").Query("commit").Query("show app.t"),
         new Script("COPY in").Query("create table if not exists c1 (i int)").Then(Ask.Query("copy c1 from stdin"), Ask.CopyData("1\n2\n"), Ask.CopyData("3\n"), Ask.CopyDone()).Query("select count(*) from c1").Query("drop table c1"),
         new Script("COPY in that the client fails").Then(Ask.Query("copy items from stdin"), Ask.CopyData("200\tx\n"), Ask.CopyFail("no more")).Query("select count(*) from items"),
         new Script("COPY in that the server fails").Then(Ask.Query("copy items from stdin"), Ask.CopyData("garbage\n"), Ask.CopyDone()).Query("select 1"),

@@ -96,5 +96,33 @@ public sealed class LeftBehindTests(PoolFixture fixture)
         }
     }
 
+    [Theory]
+    [InlineData("search_path", "pg_temp")]
+    [InlineData("options", "-csearch_path=pg_temp")]
+    [InlineData("options", "-c search_path=app,pg_temp")]
+    public async Task What_the_pool_refuses_is_refused_at_login(string name, string value)
+    {
+        await using var pooler = fixture.StartPooler(max: 1, options: new PostgresPoolOptions { Refuse = Pins.Temporary });
+
+        var refused = await Assert.ThrowsAsync<InvalidOperationException>(() => WireClient.ConnectAsync(pooler, (name, value)));
+
+        Assert.StartsWith("E FATAL 0A000 this pool refuses", refused.Message, StringComparison.Ordinal);
+        await using var client = await WireClient.ConnectAsync(pooler, ("search_path", "public"));
+        Assert.Equal("1", await client.ScalarAsync("select 1"));
+    }
+
+    [Fact]
+    public async Task What_is_too_long_to_be_looked_into_is_refused_where_anything_is()
+    {
+        await using var pooler = fixture.StartPooler(max: 1, options: new PostgresPoolOptions { Refuse = Pins.Listen, MaxStatementLength = 100_000 });
+        await using var client = await WireClient.ConnectAsync(pooler);
+        var sql = $"listen news; select '{new string('x', 1 << 20)}'";
+
+        Assert.Equal(["E ERROR 54000 a statement of 1048604 bytes is too long to be looked into, and this pool refuses some statements", "Z I"], await client.QueryAsync(sql));
+        var parsed = await client.AskAsync(1, Ask.Parse("", sql), Ask.Bind("", ""), Ask.Execute(), Ask.Sync());
+        Assert.StartsWith("E ERROR 54000", parsed[0], StringComparison.Ordinal);
+        Assert.Equal("0", await client.ScalarAsync("select count(*) from pg_listening_channels()"));
+    }
+
     private static byte[] Extended(string sql, int rows) => [.. Ask.Parse("", sql), .. Ask.Bind("", ""), .. Ask.Execute("", rows), .. Ask.Sync()];
 }

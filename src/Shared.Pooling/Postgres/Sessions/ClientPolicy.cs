@@ -19,6 +19,12 @@ internal sealed class ClientPolicy(PoolMode mode, Pins refused)
         _ => null,
     };
 
+    /// <summary>Why a client may not do what is not kept account of; null when it may, and keeps its connection then.</summary>
+    /// <param name="what">What is the matter.</param>
+    /// <param name="hint">What to do about it.</param>
+    public PostgresError? RefusalOfUnseen(string what, string hint) => refused == Pins.None && mode != PoolMode.Statement ? null
+        : PostgresError.Error(SqlState.ProgramLimitExceeded, $"{what}, and this pool refuses some statements") with { Hint = hint };
+
     /// <summary>Why the statements are refused; null when they are not.</summary>
     public PostgresError? Refusal(SqlEffect[]? effects)
     {
@@ -31,10 +37,7 @@ internal sealed class ClientPolicy(PoolMode mode, Pins refused)
         {
             if (effect.Kind == SqlEffectKind.Unseen)
             {
-                return PostgresError.Error(SqlState.ProgramLimitExceeded, "the statements do too much to be looked into, and this pool refuses some") with
-                {
-                    Hint = "Send fewer of them at once.",
-                };
+                return RefusalOfUnseen("the statements do too much to be looked into", "Send fewer of them at once.");
             }
 
             if (mode == PoolMode.Statement && effect.Kind == SqlEffectKind.Begin)
@@ -42,15 +45,20 @@ internal sealed class ClientPolicy(PoolMode mode, Pins refused)
                 return PostgresError.Error(SqlState.FeatureNotSupported, "transaction blocks are not allowed in statement pooling mode");
             }
 
-            if ((SessionEffects.PinOf(effect) & refused) is not Pins.None and var pin)
+            if (Refusal(SessionEffects.PinOf(effect)) is { } refusal)
             {
-                return PostgresError.Error(SqlState.FeatureNotSupported, $"this pool refuses what would keep a connection to the database: {pin}") with
-                {
-                    Hint = "Use a pool in session mode for it, or take it off the pool's Refuse list.",
-                };
+                return refusal;
             }
         }
 
         return null;
     }
+
+    /// <summary>Why a client may not leave this in its session; null when it may.</summary>
+    public PostgresError? Refusal(Pins pins) => (pins & refused) is not Pins.None and var pin
+        ? PostgresError.Error(SqlState.FeatureNotSupported, $"this pool refuses what would keep a connection to the database: {pin}") with
+        {
+            Hint = "Use a pool in session mode for it, or take it off the pool's Refuse list.",
+        }
+        : null;
 }

@@ -1,6 +1,5 @@
 using Shared.Pooling.Postgres.Clients;
 using Shared.Pooling.Postgres.Protocol;
-using Shared.Pooling.Postgres.Sql;
 using Shared.Pooling.Postgres.Statements;
 using Shared.Streams;
 
@@ -26,9 +25,6 @@ internal sealed partial class ClientSession : IConversationClient, IPoolClient
     private ServerSession? _lastServer;
     private ReportedParameters _reported = ReportedParameters.None;
     private TaskCompletionSource? _preparing;
-    private Pins _unpinOnCommit;
-    private long _uncertain;
-    private string? _uncertainMeaning;
     private int _ended;
     private bool _cutOff;
     private PostgresError? _farewell;
@@ -160,6 +156,11 @@ internal sealed partial class ClientSession : IConversationClient, IPoolClient
 
     private async Task SayWelcomeAsync(ClientAcceptance acceptance, byte[] cancelKey, CancellationToken cancellationToken)
     {
+        if (Policy.Refusal(_parameters.Wanted.Pin) is { } refusal)
+        {
+            throw new HandshakeRefusedException(refusal with { Severity = "FATAL" });
+        }
+
         Output.Append(acceptance.Take().Span);
         var settings = _parameters.Wanted.Key;
         if (Pool.FindWelcome(settings) is { } known)
@@ -180,25 +181,6 @@ internal sealed partial class ClientSession : IConversationClient, IPoolClient
             writer.Begin(BackendMessage.ReadyForQuery).Byte((byte)'I').End();
         });
         await Output.FlushAsync(cancellationToken);
-    }
-
-    /// <summary>Notes what is asked, before it is known whether it succeeds.</summary>
-    public void EffectsAsked(SqlEffect[]? effects)
-    {
-        if (effects is null)
-        {
-            return;
-        }
-
-        foreach (var effect in effects)
-        {
-            if (effect.Kind is SqlEffectKind.Set or SqlEffectKind.SetLocal or SqlEffectKind.Reset or SqlEffectKind.ResetAll or SqlEffectKind.Rollback
-                or SqlEffectKind.RollbackTo or SqlEffectKind.DiscardAll or SqlEffectKind.Opaque or SqlEffectKind.Unseen)
-            {
-                _uncertainMeaning = $"{Identity.Id}:{++_uncertain}";
-                return;
-            }
-        }
     }
 
     /// <inheritdoc/>
@@ -275,47 +257,6 @@ internal sealed partial class ClientSession : IConversationClient, IPoolClient
     {
         Statements.Clear();
         _parameters.Discard();
-    }
-
-    /// <inheritdoc/>
-    public void Completed(in SqlEffect effect, bool rolledBack)
-    {
-        var server = _server!;
-        var pin = SessionEffects.PinOf(effect);
-        server.Pins |= pin;
-        _unpinOnCommit = (_unpinOnCommit & ~pin) | SessionEffects.UnpinOf(effect);
-        SessionEffects.Apply(effect, this, server);
-        _parameters.Apply(effect, rolledBack);
-    }
-
-    /// <inheritdoc/>
-    public void Uncertain(in SqlEffect effect)
-    {
-        var server = _server!;
-        var pin = SessionEffects.PinOf(effect) & ~ServerSession.NotProbed;
-        server.Pins |= pin;
-        server.PinsMayBeGone |= pin != Pins.None;
-        server.NeedsReset |= effect.Kind == SqlEffectKind.Opaque;
-    }
-
-    /// <inheritdoc/>
-    public void Ready(byte transactionStatus, bool failed)
-    {
-        if (transactionStatus == 'I')
-        {
-            _parameters.TransactionEnded(committed: !failed);
-            var server = _server!;
-            server.Pins &= failed ? server.Pins : ~_unpinOnCommit;
-            server.Pins |= _parameters.OnServer.Pin;
-            _unpinOnCommit = Pins.None;
-            if (server.Conversation.PendingCount == 0)
-            {
-                _uncertainMeaning = null;
-                _forwarder.PortalsGone();
-            }
-        }
-
-        Activity.Answered(transactionStatus);
     }
 
     /// <inheritdoc/>

@@ -14,7 +14,7 @@ namespace Shared.Pooling.Postgres.Sessions;
 /// <param name="statements">What the server connection has prepared.</param>
 internal sealed partial class Conversation(ServerStatements statements)
 {
-    /// <summary>How many requests may be unanswered; a client that asks for more without reading is cut.</summary>
+    /// <summary>How many requests, and changes of the session, may be unanswered; a client that asks for more without reading is cut.</summary>
     public const int MostPending = 64 * 1024;
 
     private readonly PendingRequests _pending = new();
@@ -74,7 +74,7 @@ internal sealed partial class Conversation(ServerStatements statements)
                 break;
         }
 
-        if (_pending.Count >= MostPending)
+        if (_pending.Weight >= MostPending)
         {
             throw new ProtocolViolationException($"more than {MostPending} requests were sent without reading an answer");
         }

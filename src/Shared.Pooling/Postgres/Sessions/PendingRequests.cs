@@ -9,6 +9,9 @@ internal sealed class PendingRequests
     /// <summary>How many there are.</summary>
     public int Count { get; private set; }
 
+    /// <summary>How much memory they take, as a number of requests: what they do to the session counts, too.</summary>
+    public int Weight { get; private set; }
+
     /// <summary>One of them, counted from the oldest.</summary>
     public ref PendingRequest this[int index] => ref _ring[(_head + index) & (_ring.Length - 1)];
 
@@ -25,6 +28,7 @@ internal sealed class PendingRequests
 
         this[Count] = request;
         Count++;
+        Weight += WeightOf(request);
     }
 
     /// <summary>Takes the oldest away.</summary>
@@ -34,6 +38,7 @@ internal sealed class PendingRequests
         Oldest = default;
         _head = (_head + 1) & (_ring.Length - 1);
         Count--;
+        Weight -= WeightOf(request);
         return request;
     }
 
@@ -46,6 +51,10 @@ internal sealed class PendingRequests
             if (this[at].Kind != kind)
             {
                 this[kept++] = this[at];
+            }
+            else
+            {
+                Weight -= WeightOf(this[at]);
             }
         }
 
@@ -66,8 +75,10 @@ internal sealed class PendingRequests
     public void Clear()
     {
         Array.Clear(_ring);
-        (_head, Count) = (0, 0);
+        (_head, Count, Weight) = (0, 0, 0);
     }
+
+    private static int WeightOf(in PendingRequest request) => 1 + (request.Effects?.Length ?? 0);
 
     private void Grow()
     {

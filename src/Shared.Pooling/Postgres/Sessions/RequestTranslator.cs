@@ -19,6 +19,8 @@ internal sealed partial class RequestTranslator(ClientSession client)
     // A function that is called by its number may be any.
     private static readonly SqlEffect[] AnyFunction = [new(SqlEffectKind.Opaque, Statement: 0)];
 
+    private static readonly SqlEffect[] TooLong = [new(SqlEffectKind.Unseen, Statement: 0)];
+
     private readonly ClientPortals _portals = new();
 
     /// <summary>The transaction is over, and its portals with it.</summary>
@@ -58,8 +60,7 @@ internal sealed partial class RequestTranslator(ClientSession client)
         switch (type)
         {
             case FrontendMessage.Parse:
-                Parse(server, length, message);
-                return true;
+                return TryParse(server, length, message);
             case FrontendMessage.Bind:
                 return TryBind(server, length, message);
             case FrontendMessage.Describe:
@@ -75,8 +76,7 @@ internal sealed partial class RequestTranslator(ClientSession client)
                 conversation.Ask(new PendingRequest { Kind = RequestKind.Sync });
                 break;
             case FrontendMessage.Query:
-                Query(server, length, message);
-                return true;
+                return TryQuery(server, length, message);
             case FrontendMessage.FunctionCall:
                 client.EffectsAsked(AnyFunction);
                 conversation.Ask(new PendingRequest { Kind = RequestKind.FunctionCall });
@@ -99,7 +99,8 @@ internal sealed partial class RequestTranslator(ClientSession client)
         return true;
     }
 
-    private void Query(ServerSession server, int length, ReadOnlySpan<byte> message)
+    /// <returns>False when the rest of it goes nowhere.</returns>
+    private bool TryQuery(ServerSession server, int length, ReadOnlySpan<byte> message)
     {
         SqlEffect[]? effects = null;
         PostgresError? refusal = null;
@@ -107,7 +108,9 @@ internal sealed partial class RequestTranslator(ClientSession client)
         var seen = _seen ??= new SqlEffects();
         if (message.Length < length)
         {
-            server.Pins |= Pins.Unseen;
+            refusal = RefusalOfLength(length);
+            server.Pins |= refusal is null ? Pins.Unseen : Pins.None;
+            client.EffectsAsked(TooLong);
         }
         else
         {
@@ -124,8 +127,10 @@ internal sealed partial class RequestTranslator(ClientSession client)
         if (refusal is not null)
         {
             AskRefused(server, RequestKind.Query, refusal);
+            return false;
         }
-        else if (statements == 1 && effects is [{ Kind: SqlEffectKind.Deallocate, Name: { } name }] && FindDeallocated(name) is { } statement)
+
+        if (statements == 1 && effects is [{ Kind: SqlEffectKind.Deallocate, Name: { } name }] && FindDeallocated(name) is { } statement)
         {
             Prepare(server, statement);
             server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Query, Statement = statement, ClientName = name, Effects = effects });
@@ -136,18 +141,37 @@ internal sealed partial class RequestTranslator(ClientSession client)
             server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Query, Effects = effects, Statements = statements });
             server.Requests.Bytes(message);
         }
+
+        return true;
     }
 
-    private void Parse(ServerSession server, int length, ReadOnlySpan<byte> message)
+    /// <returns>False when the rest of it goes nowhere.</returns>
+    private bool TryParse(ServerSession server, int length, ReadOnlySpan<byte> message)
     {
-        if (message.Length < length)
+        if (message.Length == length)
         {
-            server.Pins |= Pins.Unseen;
-            server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Parse });
-            server.Requests.Bytes(message);
-            return;
+            Parse(server, message);
+            return true;
         }
 
+        if (RefusalOfLength(length) is { } refusal)
+        {
+            AskRefused(server, RequestKind.Parse, refusal);
+            return false;
+        }
+
+        client.EffectsAsked(TooLong);
+        server.Pins |= Pins.Unseen;
+        server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Parse });
+        server.Requests.Bytes(message);
+        return true;
+    }
+
+    private PostgresError? RefusalOfLength(int length) => client.Policy.RefusalOfUnseen(
+        $"a statement of {length} bytes is too long to be looked into", $"Send {client.Pool.Options.MaxStatementLength} bytes at most.");
+
+    private void Parse(ServerSession server, ReadOnlySpan<byte> message)
+    {
         var reader = new BodyReader(message[MessageReader.HeaderSize..]);
         var name = reader.CString();
         var definition = reader.Rest;
@@ -213,13 +237,13 @@ internal sealed partial class RequestTranslator(ClientSession client)
         var reader = new BodyReader(message[MessageReader.HeaderSize..]);
         var portal = reader.CString();
         var name = reader.CString();
-        if (_portals.Refusal(portal) is { } tooMuch)
+        var statement = Resolve(server, name, out var known);
+        if (_portals.Refusal(portal, statement?.Effects) is { } tooMuch)
         {
             AskRefused(server, RequestKind.Parse, tooMuch);
             return false;
         }
 
-        var statement = Resolve(server, name, out var known);
         var serverName = ServerNameOf(statement, name);
         _portals.Set(portal, statement?.Effects);
 

@@ -23,6 +23,7 @@ internal sealed partial class ServerSession : IPooledConnection
 
     private readonly OriginConnection _origin;
     private readonly IServerOwner _owner;
+    private readonly bool _isMisreadAtLogin;
     private readonly MessageWriter _replacement = new();
     private readonly CancellationTokenSource _closing = new();
     private MessageWriter _requests = new();
@@ -43,6 +44,7 @@ internal sealed partial class ServerSession : IPooledConnection
         Statements = new ServerStatements(mostStatements);
         Conversation = new Conversation(Statements);
         Reported = owner.Share(new ReportedParameters(origin.Parameters));
+        _isMisreadAtLogin = ClientEncodings.HidesAscii(Reported);
     }
 
     /// <summary>Guards everything below, and the order of what is appended to the linked client's output.</summary>
@@ -74,6 +76,9 @@ internal sealed partial class ServerSession : IPooledConnection
 
     /// <summary>True when the session may hold something that nobody keeps account of, and has to be reset before another client gets it.</summary>
     public bool NeedsReset { get; set; }
+
+    /// <summary>True when statements may have an encoding in which the scanner misreads them, now or after a RESET.</summary>
+    public bool MayMisread => _isMisreadAtLogin || ClientEncodings.HidesAscii(Reported);
 
     /// <summary>The process id of the server's side.</summary>
     public int ProcessId => _origin.ProcessId;
@@ -128,6 +133,7 @@ internal sealed partial class ServerSession : IPooledConnection
         }
 
         _client = client;
+        NeedsReset |= MayMisread;
     }
 
     /// <summary>Sends what was asked.</summary>

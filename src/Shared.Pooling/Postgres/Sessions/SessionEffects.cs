@@ -48,7 +48,7 @@ internal static class SessionEffects
             case SqlEffectKind.DiscardAll:
                 client.Statements.Clear();
                 server.Statements.Clear();
-                (server.Pins, server.NeedsReset) = (Pins.None, false);
+                (server.Pins, server.NeedsReset) = (Pins.None, server.MayMisread);
                 break;
             case SqlEffectKind.DeallocateAll:
                 client.Statements.Clear();

@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using Shared.Pooling.Postgres.Sql;
 
 namespace Shared.Pooling.Postgres.Sessions;
@@ -9,8 +11,17 @@ namespace Shared.Pooling.Postgres.Sessions;
 /// </summary>
 internal sealed class SettingsSnapshot
 {
+    /// <summary>How many a client may have and still be kept account of.</summary>
+    public const int Most = 1000;
+
+    /// <summary>How many characters their names and statements may have together, likewise.</summary>
+    public const int MostCharacters = 1024 * 1024;
+
+    /// <summary>A key that would have more characters is a digest: it is kept with every statement that was prepared under it.</summary>
+    private const int LongestKey = 256;
+
     /// <summary>Nothing was set.</summary>
-    public static readonly SettingsSnapshot Empty = new(ImmutableSortedDictionary.Create<string, string>(Order.Instance));
+    public static readonly SettingsSnapshot Empty = new(ImmutableSortedDictionary.Create<string, string>(Order.Instance), characters: 0);
 
     // They do not change what a statement means, only how long it may take or what is written about it.
     private static readonly HashSet<string> Meaningless = new(StringComparer.Ordinal)
@@ -20,20 +31,24 @@ internal sealed class SettingsSnapshot
     };
 
     private readonly ImmutableSortedDictionary<string, string> _replays;
+    private readonly int _characters;
+    private string? _key;
+    private string? _meaning;
 
-    private SettingsSnapshot(ImmutableSortedDictionary<string, string> replays)
+    private SettingsSnapshot(ImmutableSortedDictionary<string, string> replays, int characters)
     {
-        _replays = replays;
-        Key = string.Join(";", replays.Values);
+        (_replays, _characters) = (replays, characters);
         Pin = replays.TryGetValue(SqlScanner.SearchPath, out var path) && SqlScanner.MayNameTemporary(path) ? Pins.Temporary : Pins.None;
-        Meaning = string.Join(";", replays.Where(static setting => !Meaningless.Contains(setting.Key)).Select(static setting => setting.Value));
     }
 
-    /// <summary>All of them as one text: equal for equal settings.</summary>
-    public string Key { get; }
+    /// <summary>A text for all of them: equal for equal settings, and for those only.</summary>
+    public string Key => _key ??= KeyOf(_replays.Values);
 
-    /// <summary>Those of them that change what a statement means, as one text.</summary>
-    public string Meaning { get; }
+    /// <summary>Likewise for those of them that change what a statement means.</summary>
+    public string Meaning => _meaning ??= KeyOf(_replays.Where(static setting => !Meaningless.Contains(setting.Key)).Select(static setting => setting.Value));
+
+    /// <summary>True when they are more than a client may have and still be kept account of.</summary>
+    public bool IsTooLarge => _replays.Count > Most || _characters > MostCharacters;
 
     /// <summary>What keeps a client on its connection while they hold: under a search_path with pg_temp, anything that is made may be temporary.</summary>
     public Pins Pin { get; }
@@ -62,10 +77,12 @@ internal sealed class SettingsSnapshot
     /// <param name="name">The setting, in lower case.</param>
     /// <param name="replay">The statement that makes it.</param>
     public SettingsSnapshot With(string name, string replay) =>
-        _replays.TryGetValue(name, out var same) && same == replay ? this : new(_replays.SetItem(name, replay));
+        _replays.TryGetValue(name, out var same) && same == replay ? this
+        : new(_replays.SetItem(name, replay), _characters + replay.Length + (same is null ? name.Length : -same.Length));
 
     /// <summary>These without one.</summary>
-    public SettingsSnapshot Without(string name) => _replays.ContainsKey(name) ? new(_replays.Remove(name)) : this;
+    public SettingsSnapshot Without(string name) =>
+        _replays.TryGetValue(name, out var replay) ? new(_replays.Remove(name), _characters - name.Length - replay.Length) : this;
 
     /// <summary>Those of these that RESET ALL leaves alone, over others.</summary>
     public SettingsSnapshot ResetAll(SettingsSnapshot defaults)
@@ -122,6 +139,12 @@ internal sealed class SettingsSnapshot
         }
 
         return false;
+    }
+
+    private static string KeyOf(IEnumerable<string> replays)
+    {
+        var text = string.Join(';', replays);
+        return text.Length <= LongestKey ? text : Convert.ToHexString(SHA256.HashData(MemoryMarshal.AsBytes(text.AsSpan())));
     }
 
     private sealed class Order : IComparer<string>

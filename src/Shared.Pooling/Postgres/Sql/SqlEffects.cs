@@ -6,6 +6,8 @@ internal sealed class SqlEffects
     /// <summary>How many a query string may have and still be kept account of.</summary>
     public const int Most = 1000;
 
+    private const int BytesPerEffect = 128;
+
     // BEGIN and COMMIT come with every other transaction, and are the same each time.
     private static readonly SqlEffect[][] Plain = [.. Enum.GetValues<SqlEffectKind>().Select(static kind => new[] { new SqlEffect(kind, Statement: 0) })];
 
@@ -35,6 +37,18 @@ internal sealed class SqlEffects
     {
         _effects.Clear();
         Statements = 0;
+    }
+
+    /// <summary>About how many bytes of memory effects take.</summary>
+    public static long SizeOf(SqlEffect[]? effects)
+    {
+        var size = 0L;
+        foreach (var effect in effects ?? [])
+        {
+            size += BytesPerEffect + (sizeof(char) * ((effect.Name?.Length ?? 0L) + (effect.Replay?.Length ?? 0L)));
+        }
+
+        return size;
     }
 
     /// <summary>What there is now. Not to be changed: what says no more than its kind is shared.</summary>

@@ -11,6 +11,14 @@ internal static class SqlScanner
     /// <summary>The setting that says where unqualified names are looked for, and made.</summary>
     public const string SearchPath = "search_path";
 
+    /// <summary>The setting that says how a client's texts are to be read.</summary>
+    public const string ClientEncoding = "client_encoding";
+
+    /// <summary>An identifier has so many bytes (NAMEDATALEN in PostgreSQL); what is longer is cut.</summary>
+    private const int LongestName = 63;
+
+    private const int MostPerCharacter = 3;
+
     /// <summary>Scans a query string of any number of statements.</summary>
     /// <param name="sql">The text.</param>
     /// <param name="standardConformingStrings">False when a backslash escapes in plain strings.</param>
@@ -31,11 +39,18 @@ internal static class SqlScanner
         }
     }
 
-    /// <summary>An identifier as PostgreSQL folds it: unquoted to lower case, quoted with its doubled quotes undone.</summary>
+    /// <summary>An identifier as PostgreSQL folds it: unquoted to lower case, quoted with its doubled quotes undone, each cut to its length.</summary>
     internal static string NameOf(ReadOnlySpan<byte> sql, in SqlToken token)
     {
         var text = Encoding.UTF8.GetString(sql[token.Text..token.TextEnd]);
-        return token.Kind == SqlTokenKind.Word ? text.ToLowerInvariant() : text.Replace("\"\"", "\"", StringComparison.Ordinal);
+        var name = token.Kind == SqlTokenKind.Word ? text.ToLowerInvariant() : text.Replace("\"\"", "\"", StringComparison.Ordinal);
+        name = name.Length > LongestName ? name[..LongestName] : name;
+        while (name.Length > LongestName / MostPerCharacter && (Encoding.UTF8.GetByteCount(name) > LongestName || char.IsHighSurrogate(name[^1])))
+        {
+            name = name[..^1];
+        }
+
+        return name;
     }
 
     /// <summary>A setting's name as SQL takes it: an application's own may have a keyword in it.</summary>
@@ -50,6 +65,15 @@ internal static class SqlScanner
     internal static bool MayNameTemporary(string statement) =>
         statement.Contains("pg_temp", StringComparison.OrdinalIgnoreCase) || statement.AsSpan().ContainsAny('\\', '&')
         || (statement.Contains('\'', StringComparison.Ordinal) && statement.AsSpan().ContainsAny('\n', '\r'));
+
+    /// <summary>True when the statement that sets a client_encoding certainly names one in which ASCII is always ASCII; no other name ends so.</summary>
+    internal static bool NamesPlainEncoding(string statement)
+    {
+        var value = statement.AsSpan().TrimEnd("'\"");
+        return value.EndsWith("utf8", StringComparison.OrdinalIgnoreCase) || value.EndsWith("utf-8", StringComparison.OrdinalIgnoreCase)
+            || value.EndsWith("unicode", StringComparison.OrdinalIgnoreCase) || value.EndsWith("sql_ascii", StringComparison.OrdinalIgnoreCase)
+            || value.EndsWith("latin1", StringComparison.OrdinalIgnoreCase);
+    }
 
     /// <summary>A value as an SQL literal.</summary>
     internal static string Quote(string value) =>

@@ -28,7 +28,7 @@ internal ref partial struct StatementScanner
 
         var setting = Encoding.UTF8.GetString(_sql[name.Text..name.TextEnd]).ToLowerInvariant();
         local |= SqlScanner.IsOfTransaction(setting);
-        if (local && setting != SqlScanner.SearchPath)
+        if (local && setting is not (SqlScanner.SearchPath or SqlScanner.ClientEncoding))
         {
             Add(SqlEffectKind.SetLocal, setting);
         }
@@ -199,6 +199,12 @@ internal ref partial struct StatementScanner
         {
             // From now on, what CREATE makes may be temporary without saying so.
             Add(SqlEffectKind.CreateTemp);
+        }
+
+        if (name == SqlScanner.ClientEncoding && !SqlScanner.NamesPlainEncoding(replay))
+        {
+            // What follows in the same batch is scanned before the server says that it reads it in another way.
+            Add(SqlEffectKind.Opaque);
         }
     }
 

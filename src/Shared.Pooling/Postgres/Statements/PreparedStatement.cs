@@ -11,13 +11,12 @@ namespace Shared.Pooling.Postgres.Statements;
 /// </summary>
 internal sealed class PreparedStatement
 {
-    private const int BytesPerEffect = 128;
-
     private readonly byte[] _definition;
 
     private PreparedStatement(byte[] serverName, byte[] definition, string meaning, SqlEffect[]? effects)
     {
         (ServerName, _definition, Meaning, Effects) = (serverName, definition, meaning, effects);
+        Size = definition.Length + SqlEffects.SizeOf(effects);
     }
 
     /// <summary>Begins the names that server connections know statements by; no client's own name is taken for one.</summary>
@@ -33,7 +32,7 @@ internal sealed class PreparedStatement
     public ReadOnlySpan<byte> Definition => _definition;
 
     /// <summary>About how many bytes of memory it takes.</summary>
-    public int Size => _definition.Length + (BytesPerEffect * (Effects?.Length ?? 0));
+    public long Size { get; }
 
     /// <summary>The settings that give the text its meaning; see <see cref="StatementRegistry.Intern"/>.</summary>
     public string Meaning { get; }

@@ -24,7 +24,7 @@ internal sealed class ServerStatements(int limit)
     /// <summary>True when the statement is prepared; it then counts as just used.</summary>
     public bool Use(PreparedStatement statement)
     {
-        if (!_nodes.TryGetValue(statement, out var node))
+        if (!_nodes.TryGetValue(statement, out var node) || _outdated.Contains(statement))
         {
             return false;
         }
@@ -51,9 +51,14 @@ internal sealed class ServerStatements(int limit)
         return oldest.Value;
     }
 
-    /// <summary>Notes a statement as prepared.</summary>
+    /// <summary>Notes a statement as prepared, unless it is already.</summary>
     public void Add(PreparedStatement statement)
     {
+        if (_nodes.ContainsKey(statement))
+        {
+            return;
+        }
+
         _nodes.Add(statement, _order.AddLast(statement));
         _bytes += statement.Size;
     }
@@ -64,6 +69,7 @@ internal sealed class ServerStatements(int limit)
         if (_nodes.Remove(statement, out var node))
         {
             _order.Remove(node);
+            _outdated.Remove(statement);
             _bytes -= statement.Size;
         }
     }
@@ -78,13 +84,22 @@ internal sealed class ServerStatements(int limit)
 
         if (_nodes.ContainsKey(statement))
         {
-            Remove(statement);
+            // It still takes its room on the server, and makes room as the others do.
             _outdated.Add(statement);
         }
     }
 
-    /// <summary>True when the server still has the statement as it was, and it must be closed first.</summary>
-    public bool TakeOutdated(PreparedStatement statement) => _outdated.Remove(statement);
+    /// <summary>True when the server still had the statement as it was: it must be closed first.</summary>
+    public bool TakeOutdated(PreparedStatement statement)
+    {
+        if (!_outdated.Contains(statement))
+        {
+            return false;
+        }
+
+        Remove(statement);
+        return true;
+    }
 
     /// <summary>Notes that the server dropped all of them.</summary>
     public void Clear()
