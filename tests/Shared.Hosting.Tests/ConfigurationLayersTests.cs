@@ -22,6 +22,18 @@ public sealed class ConfigurationLayersTests : IDisposable
     }
 
     [Fact]
+    public void Name_is_spelled_as_in_the_file_and_otherwise_as_in_the_environment()
+    {
+        File.WriteAllText(_file, """{ "Named": { "orders": { "Size": 1 } } }""");
+        Environment.SetEnvironmentVariable($"{_prefix}NAMED__ORDERS__SIZE", "2");
+        Environment.SetEnvironmentVariable($"{_prefix}NAMED__Other__SIZE", "3");
+
+        var named = Load().Named;
+
+        Assert.Equal([("Other", 3), ("orders", 2)], named.Select(static pair => (pair.Key, pair.Value.Size)).OrderBy(static pair => pair.Key, StringComparer.Ordinal));
+    }
+
+    [Fact]
     public void List_of_flags_replaces_the_whole_list_of_the_file()
     {
         File.WriteAllText(_file, """{ "List": ["a", "b", "c"] }""");

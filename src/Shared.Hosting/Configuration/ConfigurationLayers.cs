@@ -66,9 +66,24 @@ public sealed class ConfigurationLayers(string environmentPrefix, string? file, 
     private IConfigurationRoot WithFlags(IConfigurationRoot lower)
     {
         var lists = flags.Select(static flag => ListOf(flag.Key)).OfType<string>().ToArray();
-        var kept = lower.AsEnumerable().Where(pair => !Array.Exists(lists, list => pair.Key.StartsWith($"{list}:", StringComparison.OrdinalIgnoreCase)));
+        var kept = lower.AsEnumerable().Where(pair => !Array.Exists(lists, list => pair.Key.StartsWith($"{list}:", StringComparison.OrdinalIgnoreCase)))
+            .Select(pair => KeyValuePair.Create(SpelledAsInFile(pair.Key, lower), pair.Value));
         var given = flags.Select(static flag => KeyValuePair.Create<string, string?>(flag.Key, flag.Value));
         return new ConfigurationBuilder().AddInMemoryCollection(kept).AddInMemoryCollection(given).Build();
+    }
+
+    // Variables are often in upper case. Where the file has the same name, of a pool or a user, its spelling is the one that is meant.
+    private static string SpelledAsInFile(string key, IConfigurationRoot lower)
+    {
+        string? path = null;
+        foreach (var segment in key.Split(':'))
+        {
+            var names = lower.Providers.First().GetChildKeys([], path);
+            var spelled = names.FirstOrDefault(name => name.Equals(segment, StringComparison.OrdinalIgnoreCase)) ?? segment;
+            path = path is null ? spelled : $"{path}:{spelled}";
+        }
+
+        return path!;
     }
 
     private string? SourceOf(string key, IConfigurationRoot lower)
