@@ -1,9 +1,9 @@
 using System.Collections.Concurrent;
 using System.Net;
+using Shared.Streams;
 using Shared.Streams.Dialing;
 using Shared.Streams.Multiplexing;
 using Shared.Streams.Protocol;
-using Shared.Streams;
 using TunnelIngress.Access;
 using TunnelIngress.Applications;
 using TunnelIngress.Configuration;
