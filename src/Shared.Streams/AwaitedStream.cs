@@ -24,9 +24,6 @@ internal sealed class AwaitedStream(Task<ReadOnlyMemory<byte>> waiting, DuplexSt
     public override void Abort(StreamAbort reason) => inner.Abort(reason);
 
     /// <inheritdoc/>
-    public override void WatchAfterEnd(Action<StreamAbortedException> onAborted) => inner.WatchAfterEnd(onAborted);
-
-    /// <inheritdoc/>
     public override void TellLeaving() => inner.TellLeaving();
 
     /// <inheritdoc/>

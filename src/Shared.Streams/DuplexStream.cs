@@ -57,15 +57,6 @@ public abstract class DuplexStream : IAsyncDisposable
     public abstract void Abort(StreamAbort reason);
 
     /// <summary>
-    /// Asks to be told, once, when the peer or the transport aborts the stream after the peer's end, of which no read tells any more. Called once
-    /// at most, after a read has returned 0. Where the transport does not tell, a write does.
-    /// </summary>
-    /// <param name="onAborted">Must not block: it may be called before this returns, or by the thread that other streams wait for.</param>
-    public virtual void WatchAfterEnd(Action<StreamAbortedException> onAborted)
-    {
-    }
-
-    /// <summary>
     /// Tells the peer that this stream is leaving, where the transport can carry that; otherwise does nothing. May be called by anyone at any time.
     /// </summary>
     public virtual void TellLeaving()

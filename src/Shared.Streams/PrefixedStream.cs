@@ -34,9 +34,6 @@ public sealed class PrefixedStream(ReadOnlyMemory<byte> prefix, DuplexStream inn
     public override void Abort(StreamAbort reason) => inner.Abort(reason);
 
     /// <inheritdoc/>
-    public override void WatchAfterEnd(Action<StreamAbortedException> onAborted) => inner.WatchAfterEnd(onAborted);
-
-    /// <inheritdoc/>
     public override void TellLeaving() => inner.TellLeaving();
 
     /// <inheritdoc/>

@@ -47,18 +47,6 @@ public sealed class ApplicationCarrierTests(ClusterFixture fixture) : IAsyncLife
     }
 
     [Fact]
-    public async Task So_they_do_where_a_proxy_leaves_a_WebSocket_for_each_stream()
-    {
-        await using var proxy = ConnectProxy.Start();
-        var environment = new Dictionary<string, string> { ["HTTPS_PROXY"] = proxy.Address, ["NO_PROXY"] = "" };
-        var (_, addresses) = await _cluster.StartForwarderAsync("raw", _cluster.ApplicationToken, environment);
-
-        await _target.AssertCarriesAsync(IPEndPoint.Parse(addresses[0]));
-
-        Assert.NotEmpty(proxy.Requests);
-    }
-
-    [Fact]
     public async Task Refused_target_is_named_to_the_application()
     {
         var address = await ForwardAsync("raw");

@@ -26,7 +26,7 @@ internal sealed class RawTarget : IDisposable
         return (application, await _listener.AcceptSocketAsync(Cancelled).AsTask().WaitAsync(Patience, Cancelled));
     }
 
-    /// <summary>Sends much in both directions, each with its end after it, and resets other connections, before an end and behind it.</summary>
+    /// <summary>Sends much in both directions, each with its end after it, and resets another connection.</summary>
     public async Task AssertCarriesAsync(IPEndPoint address)
     {
         var (application, target) = await ConnectAsync(address);
@@ -53,27 +53,6 @@ internal sealed class RawTarget : IDisposable
             application.LingerState = new LingerOption(true, 0);
             application.Close();
             await Assert.ThrowsAsync<SocketException>(() => target.ReceiveAsync(new byte[1], Cancelled).AsTask().WaitAsync(Patience, Cancelled));
-        }
-
-        await AssertResetsAfterEndAsync(address);
-    }
-
-    /// <summary>Ends one direction and resets the connection while the other side is silent.</summary>
-    public async Task AssertResetsAfterEndAsync(IPEndPoint address)
-    {
-        foreach (var applicationResets in new[] { true, false })
-        {
-            var (application, target) = await ConnectAsync(address);
-            using var near = application;
-            using var far = target;
-            var (resetting, silent) = applicationResets ? (application, target) : (target, application);
-            resetting.Shutdown(SocketShutdown.Send);
-            await silent.WaitForResetAfterEndAsync(() =>
-            {
-                resetting.LingerState = new LingerOption(true, 0);
-                resetting.Close();
-                return Task.CompletedTask;
-            });
         }
     }
 

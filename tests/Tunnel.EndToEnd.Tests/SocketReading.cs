@@ -22,26 +22,6 @@ internal static class SocketReading
         return buffer;
     }
 
-    /// <summary>Reads the peer's end, and waits for the reset that comes behind it, without a word that would bring one about.</summary>
-    public static async Task WaitForResetAfterEndAsync(this Socket socket, Func<Task> reset)
-    {
-        Assert.Empty(await socket.ReceiveToEndAsync());
-        Assert.Equal(SocketError.Success, ErrorOf(socket));
-        await reset();
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Cancelled);
-        limit.CancelAfter(Patience);
-        SocketError error;
-        while ((error = ErrorOf(socket)) == SocketError.Success)
-        {
-            await Task.Delay(20, limit.Token);
-        }
-
-        // As Linux tells a reset behind an end.
-        Assert.Equal(SocketError.Shutdown, error);
-    }
-
-    private static SocketError ErrorOf(Socket socket) => (SocketError)socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Error)!;
-
     public static async Task<byte[]> ReceiveToEndAsync(this Socket socket)
     {
         var all = new MemoryStream();

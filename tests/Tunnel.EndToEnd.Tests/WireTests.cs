@@ -57,27 +57,6 @@ public sealed class WireTests(ClusterFixture fixture, ITestOutputHelper output)
     }
 
     [Theory]
-    [InlineData("forwarder", true)]
-    [InlineData("forwarder", false)]
-    [InlineData("ingress", true)]
-    [InlineData("ingress", false)]
-    public async Task Reset_behind_a_FIN_arrives_though_the_other_side_is_silent(string way, bool applicationResets)
-    {
-        var (application, target) = await ConnectAsync(way);
-        using var near = application;
-        using var far = target;
-        var (resetting, other) = applicationResets ? (application, target) : (target, application);
-        resetting.Shutdown(SocketShutdown.Send);
-
-        await other.WaitForResetAfterEndAsync(() =>
-        {
-            resetting.LingerState = new LingerOption(true, 0);
-            resetting.Close();
-            return Task.CompletedTask;
-        });
-    }
-
-    [Theory]
     [InlineData("forwarder")]
     [InlineData("ingress")]
     public async Task Simultaneous_FINs_lose_nothing(string way)

@@ -109,16 +109,7 @@ public sealed class MemoryDuplexStream : DuplexStream
         {
             _peersEnding.Abort.TrySet(reason, byPeer: true);
             WakeAll();
-            _peersEnding.TellAfterEnd();
         }
-    }
-
-    /// <inheritdoc/>
-    public override void WatchAfterEnd(Action<StreamAbortedException> onAborted)
-    {
-        // In this order: a peer that aborts meanwhile sees who asks, or is seen here.
-        Interlocked.Exchange(ref _ending.AfterEnd, onAborted);
-        _ending.TellAfterEnd();
     }
 
     /// <inheritdoc/>
@@ -166,17 +157,7 @@ public sealed class MemoryDuplexStream : DuplexStream
     {
         private volatile bool _peerReadsNoMore;
 
-        public Action<StreamAbortedException>? AfterEnd;
-
         public AbortLatch Abort { get; } = new();
-
-        public void TellAfterEnd()
-        {
-            if (Abort.IsSet && Abort.ToException() is { ByPeer: true } aborted)
-            {
-                Interlocked.Exchange(ref AfterEnd, null)?.Invoke(aborted);
-            }
-        }
 
         public bool PeerReadsNoMore
         {

@@ -128,7 +128,6 @@ public sealed partial class MultiplexedStream : IValueTaskSource<int>
             _multiplexer.Forget(this);
             FailAnswer(new StreamAbortedException(reason, byPeer: true));
             _mayWrite.Set();
-            TellAfterEnd();
         }
     }
 

@@ -22,7 +22,6 @@ public sealed partial class MultiplexedStream : DuplexStream
     private bool _disposed;
     private bool _writesCompleted;
     private volatile bool _leaving;
-    private Action<StreamAbortedException>? _afterEnd;
 
     internal MultiplexedStream(Multiplexer multiplexer, uint id, TimeProvider time)
     {
@@ -116,14 +115,6 @@ public sealed partial class MultiplexedStream : DuplexStream
     }
 
     /// <inheritdoc/>
-    public override void WatchAfterEnd(Action<StreamAbortedException> onAborted)
-    {
-        // In this order: whoever aborts it meanwhile sees who asks, or is seen here.
-        Interlocked.Exchange(ref _afterEnd, onAborted);
-        TellAfterEnd();
-    }
-
-    /// <inheritdoc/>
     public override ValueTask DisposeAsync()
     {
         if (!_writesCompleted)
@@ -199,27 +190,6 @@ public sealed partial class MultiplexedStream : DuplexStream
         if (_abort.TrySet(reason, byPeer: true, cause))
         {
             OnAborted();
-            TellAfterEnd();
-        }
-    }
-
-    private void TellAfterEnd()
-    {
-        StreamAbort? reset;
-        lock (_gate)
-        {
-            reset = _peerReset;
-        }
-
-        if (reset is null && !_abort.IsSet)
-        {
-            return;
-        }
-
-        var aborted = reset is { } reason ? new StreamAbortedException(reason, byPeer: true) : _abort.ToException();
-        if (aborted.ByPeer)
-        {
-            Interlocked.Exchange(ref _afterEnd, null)?.Invoke(aborted);
         }
     }
 

@@ -133,18 +133,6 @@ internal sealed class RelayRun(DuplexStream application, DuplexStream target, Re
             _movedAtLastLook = Moved;
             _halfCloseTimer = time.CreateTimer(
                 static state => ((RelayRun)state!).OnHalfCloseTimer(), this, options.HalfCloseTimeout, options.HalfCloseTimeout);
-            var ended = source == RelaySide.Application ? application : target;
-            ended.WatchAfterEnd(aborted => OnAbortedAfterEnd(source, aborted));
-        }
-    }
-
-    // Nothing waits for this side any more, and the other one may be silent for long.
-    private void OnAbortedAfterEnd(RelaySide source, StreamAbortedException aborted)
-    {
-        // What has ended in both directions is complete, whatever becomes of the connection.
-        if (Volatile.Read(ref _endedDirections) < 2)
-        {
-            End(aborted.ByPeer ? RelayEnd.Aborted : RelayEnd.Cut, aborted.ByPeer ? source : null, aborted.Reason);
         }
     }
 

@@ -10,10 +10,6 @@ namespace Shared.Streams.Sockets;
 /// </summary>
 public abstract partial class SocketStream : DuplexStream
 {
-    /// <summary>TCP_INFO, and where in it tcpi_probes is (linux/tcp.h).</summary>
-    private const int LinuxInfo = 11;
-    private const int InfoProbes = 3;
-
     private readonly AbortLatch _abort = new();
     private readonly TimeProvider _time;
     private volatile bool _readEnded;
@@ -243,42 +239,6 @@ public abstract partial class SocketStream : DuplexStream
         return count;
     }
 
-    /// <summary>What broke the connection after the peer's end; null when that was nothing, or nothing that an end does not say.</summary>
-    private protected StreamAbortedException? TakeError()
-    {
-        try
-        {
-            // A peer that closes after its end leaves nothing behind that would tell, until its system has forgotten the connection and answers
-            // our keep-alive with a reset. That is no abort: what was sent before it may still be on its way to whoever reads it slowly.
-            var isForgotten = HasProbeOut;
-            var error = (SocketError)Socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Error)!;
-            return error == SocketError.Success || (isForgotten && IsReset(error)) ? null : Broken(new SocketException((int)error));
-        }
-        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
-        {
-            // It is closed already.
-            return null;
-        }
-    }
-
-    /// <summary>Whether a keep-alive of ours has had no answer yet. Linux, struct tcp_info of tcp(7).</summary>
-    private bool HasProbeOut
-    {
-        get
-        {
-            if (Socket.ProtocolType != ProtocolType.Tcp)
-            {
-                return false;
-            }
-
-            Span<byte> info = stackalloc byte[InfoProbes + 1];
-            return Socket.GetRawSocketOption(SocketTuning.LinuxTcpLevel, LinuxInfo, info) > InfoProbes && info[InfoProbes] > 0;
-        }
-    }
-
-    private static bool IsReset(SocketError error) =>
-        error is SocketError.ConnectionReset or SocketError.Shutdown or SocketError.ConnectionAborted or SocketError.NotConnected;
-
     private protected static bool IsFailure(Exception exception) => exception is SocketException or ObjectDisposedException or StreamAbortedException;
 
     /// <summary>What a wait fails with.</summary>
@@ -294,7 +254,8 @@ public abstract partial class SocketStream : DuplexStream
 
         var (reason, byPeer) = cause switch
         {
-            SocketException socket when IsReset(socket.SocketErrorCode) => (StreamAbort.Reset, true),
+            SocketException { SocketErrorCode: SocketError.ConnectionReset or SocketError.Shutdown or SocketError.ConnectionAborted or SocketError.NotConnected } =>
+                (StreamAbort.Reset, true),
             ObjectDisposedException or SocketException { SocketErrorCode: SocketError.OperationAborted } => (StreamAbort.Dropped, false),
             SocketException { SocketErrorCode: SocketError.NoBufferSpaceAvailable } => (new StreamAbort(AbortCode.ConnectionLost, cause.Message), false),
             _ => (new StreamAbort(AbortCode.ConnectionLost, cause.Message), true),

@@ -9,15 +9,13 @@ namespace Shared.Streams.Sockets;
 /// </remarks>
 public static class SocketTuning
 {
-    /// <summary>IPPROTO_TCP.</summary>
-    internal const int LinuxTcpLevel = 6;
-
     private const int KeepAliveSeconds = 30;
     private const int ProbeSeconds = 5;
     private const int Probes = 3;
 
-    // linux/tcp.h since 6.15: option TCP_RTO_MAX_MS. Keep-alive rests while sent bytes are unacknowledged; then the
+    // linux/tcp.h since 6.15: level IPPROTO_TCP, option TCP_RTO_MAX_MS. Keep-alive rests while sent bytes are unacknowledged; then the
     // retransmissions decide, which give up after 15 minutes by default and after about a minute with pauses of at most 5 s.
+    private const int LinuxTcpLevel = 6;
     private const int LinuxRtoMax = 44;
     private const int RtoMaxMilliseconds = 5_000;
 

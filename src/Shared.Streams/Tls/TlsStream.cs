@@ -200,9 +200,6 @@ public sealed class TlsStream : DuplexStream
     }
 
     /// <inheritdoc/>
-    public override void WatchAfterEnd(Action<StreamAbortedException> onAborted) => _inner.WatchAfterEnd(aborted => onAborted(Broken(aborted)));
-
-    /// <inheritdoc/>
     public override async ValueTask DisposeAsync()
     {
         if (!_writesCompleted)

@@ -21,9 +21,6 @@ public sealed class ChannelStream : WebSocketDuplexStream
     {
     }
 
-    /// <inheritdoc/>
-    public override void WatchAfterEnd(Action<StreamAbortedException> onAborted) => _ = ReceiveAfterEndAsync(onAborted);
-
     private protected override ValueTask SayEndAsync(CancellationToken cancellationToken) =>
         SendAsync(ProtocolCodec.EndBytes, WebSocketMessageType.Text, cancellationToken);
 

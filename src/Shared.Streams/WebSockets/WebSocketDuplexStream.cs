@@ -13,7 +13,7 @@ namespace Shared.Streams.WebSockets;
 /// Written on <see cref="WebSocket"/> and not on the platform's WebSocketStream because of its endings: there, the read after
 /// the peer's Close throws, a text message passes as data, and disposal waits long and drops what was not read.
 /// </remarks>
-public abstract partial class WebSocketDuplexStream : DuplexStream
+public abstract class WebSocketDuplexStream : DuplexStream
 {
     private static readonly TimeSpan LastWordTimeout = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan PeerReactionTimeout = TimeSpan.FromMilliseconds(500);
@@ -27,8 +27,8 @@ public abstract partial class WebSocketDuplexStream : DuplexStream
     private int _reading;
     private int _writing;
     private int _disposed;
-    private volatile bool _readEnded;
-    private volatile bool _writesCompleted;
+    private bool _readEnded;
+    private bool _writesCompleted;
 
     /// <summary>Takes over an open WebSocket.</summary>
     /// <param name="webSocket">The open WebSocket.</param>

@@ -17,8 +17,6 @@ public sealed class TcpConformance : DuplexStreamConformance
 /// <summary>As on systems without epoll.</summary>
 public sealed class RuntimeTcpConformance : DuplexStreamConformance
 {
-    protected override bool TellsAbortAfterEnd => false;
-
     protected override int Bulk => 64 * 1024 * 1024;
 
     protected override bool CarriesAbortReason => false;

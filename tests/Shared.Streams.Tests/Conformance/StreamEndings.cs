@@ -15,9 +15,6 @@ public abstract class StreamEndings
     /// <summary>An abort is told from an end even when nothing was in flight.</summary>
     protected virtual bool AbortIsNeverAnEnd => true;
 
-    /// <summary>An abort after an end is told to whoever asks.</summary>
-    protected virtual bool TellsAbortAfterEnd => AbortIsNeverAnEnd;
-
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
     [Theory]
@@ -193,94 +190,6 @@ public abstract class StreamEndings
         }
     }
 
-    [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task Abort_after_an_end_is_told_to_whoever_asks(bool leftAborts)
-    {
-        Assert.SkipUnless(TellsAbortAfterEnd, "this transport does not tell of an abort after an end");
-        await using var pair = await ConnectAsync();
-        var (aborter, peer) = Sides(pair, leftAborts);
-        await aborter.CompleteWritesAsync(Cancelled);
-        Assert.Equal(0, await ReadAsync(peer));
-        var told = Watch(peer);
-        await peer.WriteAsync("still here"u8.ToArray(), Cancelled);
-        Assert.Equal(1, await ReadAsync(aborter));
-        Assert.False(told.IsCompleted);
-
-        aborter.Abort(Reason);
-
-        var abort = await told.WaitAsync(Patience, Cancelled);
-        Assert.True(abort.ByPeer);
-        if (CarriesAbortReason)
-        {
-            Assert.Equal(Reason, abort.Reason);
-        }
-
-        await Assert.ThrowsAsync<StreamAbortedException>(() => peer.WriteAsync(new byte[1], Cancelled).AsTask());
-        Assert.Equal(0, await ReadAsync(peer));
-    }
-
-    [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task Abort_right_behind_an_end_is_told_by_the_read_or_to_whoever_asks(bool leftAborts)
-    {
-        Assert.SkipUnless(TellsAbortAfterEnd, "this transport does not tell of an abort after an end");
-        for (var round = 0; round < 10; round++)
-        {
-            await using var pair = await ConnectAsync();
-            var (aborter, peer) = Sides(pair, leftAborts);
-            await aborter.CompleteWritesAsync(Cancelled);
-            aborter.Abort(StreamAbort.Reset);
-            if (round % 2 == 0)
-            {
-                await Task.Delay(20, Cancelled);
-            }
-
-            var abort = await Record.ExceptionAsync(() => ReadAsync(peer)) ?? await Watch(peer).WaitAsync(Patience, Cancelled);
-
-            Assert.True(Assert.IsType<StreamAbortedException>(abort).ByPeer);
-        }
-    }
-
-    [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task End_after_an_end_is_no_abort(bool leftEndsFirst)
-    {
-        await using var pair = await ConnectAsync();
-        var (first, second) = Sides(pair, leftEndsFirst);
-        await first.CompleteWritesAsync(Cancelled);
-        Assert.Equal(0, await ReadAsync(second));
-        var told = Watch(second);
-
-        var reading = CountToEndAsync(first);
-        await WriteAndEndAsync(second, Chunk);
-        Assert.Equal(Chunk, await reading);
-        await first.DisposeAsync().AsTask().WaitAsync(Patience, Cancelled);
-        await second.DisposeAsync().AsTask().WaitAsync(Patience, Cancelled);
-
-        Assert.False(told.IsCompleted);
-    }
-
-    [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task Our_own_abort_after_an_end_is_not_told_to_ourselves(bool leftEndsFirst)
-    {
-        await using var pair = await ConnectAsync();
-        var (first, second) = Sides(pair, leftEndsFirst);
-        await first.CompleteWritesAsync(Cancelled);
-        Assert.Equal(0, await ReadAsync(second));
-        var told = Watch(second);
-
-        second.Abort(Reason);
-        await second.DisposeAsync().AsTask().WaitAsync(Patience, Cancelled);
-
-        Assert.False(told.IsCompleted);
-    }
-
     [Fact]
     public async Task Abort_after_disposal_changes_nothing()
     {
@@ -302,13 +211,6 @@ public abstract class StreamEndings
 
     private static (DuplexStream First, DuplexStream Second) Sides(StreamPair pair, bool leftFirst) =>
         leftFirst ? (pair.Left, pair.Right) : (pair.Right, pair.Left);
-
-    private static Task<StreamAbortedException> Watch(DuplexStream stream)
-    {
-        var told = new TaskCompletionSource<StreamAbortedException>(TaskCreationOptions.RunContinuationsAsynchronously);
-        stream.WatchAfterEnd(told.SetResult);
-        return told.Task;
-    }
 
     private static Task<int> ReadAsync(DuplexStream stream) =>
         stream.ReadAsync(new byte[1], CancellationToken.None).AsTask().WaitAsync(Patience, Cancelled);

@@ -1,52 +1,10 @@
-using System.Net;
 using System.Net.Sockets;
 using Shared.Streams.Sockets;
 using Shared.Streams.Sockets.Epoll;
 
 namespace Shared.Streams.Tests.Sockets;
 
-public sealed class EpollSocketStreamTests() : SocketStreamTests(static socket => new EpollSocketStream(socket))
-{
-    // linux/tcp.h: level IPPROTO_TCP; TCP_LINGER2, the seconds that a closed connection waits for its peer's end; TCP_INFO, whose first byte is the state.
-    private const int TcpLevel = 6;
-    private const int TcpLinger = 8;
-    private const int TcpInfo = 11;
-    private const byte Closed = 7;
-
-    /// <summary>The system of a peer that has closed forgets the connection, and then answers our keep-alive with a reset.</summary>
-    [Fact]
-    public async Task Peer_that_closes_after_its_end_has_ended_and_not_aborted()
-    {
-        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen();
-        var raw = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        await raw.ConnectAsync(listener.LocalEndPoint!, Cancelled);
-        raw.SetRawSocketOption(TcpLevel, TcpLinger, BitConverter.GetBytes(1));
-        var socket = await listener.AcceptAsync(Cancelled);
-        SocketTuning.Apply(socket);
-        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 3);
-        await using var stream = Over(socket);
-        raw.Shutdown(SocketShutdown.Send);
-        Assert.Equal(0, await stream.ReadAsync(new byte[1], Cancelled).AsTask().WaitAsync(Patience, Cancelled));
-        var told = false;
-        stream.WatchAfterEnd(_ => told = true);
-
-        raw.Dispose();
-
-        var state = new byte[1];
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Cancelled);
-        limit.CancelAfter(Patience);
-        while (socket.GetRawSocketOption(TcpLevel, TcpInfo, state) < 1 || state[0] != Closed)
-        {
-            await Task.Delay(50, limit.Token);
-        }
-
-        await Task.Delay(200, Cancelled);
-        Assert.False(told);
-        await Assert.ThrowsAsync<StreamAbortedException>(() => stream.WriteAsync(new byte[1], Cancelled).AsTask());
-    }
-}
+public sealed class EpollSocketStreamTests() : SocketStreamTests(static socket => new EpollSocketStream(socket));
 
 public sealed class RuntimeSocketStreamTests() : SocketStreamTests(static socket => new RuntimeSocketStream(socket));
 

@@ -27,9 +27,6 @@ internal sealed class EpollSocketStream : SocketStream, IEpollTarget
     /// </summary>
     private volatile bool _mayStopShort;
 
-    private volatile bool _hasError;
-    private Action<StreamAbortedException>? _afterEnd;
-
     /// <summary>Takes over a socket.</summary>
     /// <param name="socket">The socket.</param>
     /// <param name="loop">Who waits for it; without, whoever <see cref="EpollLoop.ForNewSocket"/> says when there is something to wait for.</param>
@@ -55,33 +52,6 @@ internal sealed class EpollSocketStream : SocketStream, IEpollTarget
         if ((events & (EpollEvents.Writable | EpollEvents.HangUp | EpollEvents.Error)) != 0)
         {
             _write?.OnReady();
-        }
-
-        // After the writer: the system tells an error once.
-        if ((events & EpollEvents.Error) != 0)
-        {
-            _hasError = true;
-            TellAfterEnd();
-        }
-    }
-
-    /// <inheritdoc/>
-    public override void WatchAfterEnd(Action<StreamAbortedException> onAborted)
-    {
-        Interlocked.Exchange(ref _afterEnd, onAborted);
-        try
-        {
-            Watch(writes: false);
-        }
-        catch (Exception exception) when (IsFailure(exception))
-        {
-            // Whoever writes finds out.
-            return;
-        }
-
-        if (_hasError)
-        {
-            TellAfterEnd();
         }
     }
 
@@ -116,14 +86,6 @@ internal sealed class EpollSocketStream : SocketStream, IEpollTarget
     private protected override void BeginLinger() => _linger = new EpollLinger(this);
 
     private protected override ValueTask WaitReadableAsync(CancellationToken cancellationToken) => _linger!.WaitAsync(cancellationToken);
-
-    private void TellAfterEnd()
-    {
-        if (Volatile.Read(ref _afterEnd) is not null && TakeError() is { ByPeer: true } aborted)
-        {
-            Interlocked.Exchange(ref _afterEnd, null)?.Invoke(aborted);
-        }
-    }
 
     /// <summary>Receives what there is since the loop has heard of it; false when there is nothing.</summary>
     /// <exception cref="SocketException">It broke.</exception>
