@@ -47,6 +47,22 @@ public sealed class SessionParametersTests
     }
 
     [Fact]
+    public void What_savepoints_kept_counts_until_the_transaction_ends()
+    {
+        var parameters = new SessionParameters(SettingsSnapshot.Empty);
+        for (var i = 0; i < 100 && !parameters.IsBeyond; i++)
+        {
+            parameters.Apply(new SqlEffect(SqlEffectKind.Savepoint, 0, $"s{i}"), rolledBack: false);
+            Set(parameters, "app.x", new string('x', MostCharacters / 2) + i);
+        }
+
+        parameters.Discard();
+        Set(parameters, "app.x", "1");
+
+        Assert.False(parameters.IsBeyond);
+    }
+
+    [Fact]
     public void What_savepoints_keep_is_bounded()
     {
         var parameters = new SessionParameters(SettingsSnapshot.Empty);

@@ -174,6 +174,7 @@ public sealed class SqlScannerTests
         Assert.Equal(1000, Show(string.Concat(Enumerable.Repeat("begin;", 1000))).Split(' ').Length);
         Assert.Equal("Unseen", Show(string.Concat(Enumerable.Repeat("set a.b = 1;", 1001))));
         Assert.Equal("Unseen", Show("select " + string.Join(',', Enumerable.Repeat("pg_advisory_lock(1)", 1001))));
+        Assert.Equal("Unseen", Show("select " + string.Join(',', Enumerable.Repeat("set_config('a.b', 'c', false)", 200_000))));
     }
 
     [Fact]

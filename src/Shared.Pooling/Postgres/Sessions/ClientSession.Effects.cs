@@ -60,7 +60,7 @@ internal sealed partial class ClientSession
         var pin = SessionEffects.PinOf(effect) & ~ServerSession.NotProbed;
         server.Pins |= pin;
         server.PinsMayBeGone |= pin != Pins.None;
-        server.NeedsReset |= effect.Kind == SqlEffectKind.Opaque;
+        server.NeedsReset |= effect.Kind is SqlEffectKind.Opaque or SqlEffectKind.Unseen;
     }
 
     /// <inheritdoc/>
@@ -75,7 +75,8 @@ internal sealed partial class ClientSession
             _unpinOnCommit = Pins.None;
             if (server.Conversation.PendingCount == 0)
             {
-                _uncertainMeaning = null;
+                // What is set beyond is in no snapshot; each SET then makes another meaning.
+                _uncertainMeaning = _parameters.IsBeyond ? _uncertainMeaning : null;
                 _forwarder.PortalsGone();
             }
         }

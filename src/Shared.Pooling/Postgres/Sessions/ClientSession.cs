@@ -1,5 +1,6 @@
 using Shared.Pooling.Postgres.Clients;
 using Shared.Pooling.Postgres.Protocol;
+using Shared.Pooling.Postgres.Sql;
 using Shared.Pooling.Postgres.Statements;
 using Shared.Streams;
 
@@ -66,7 +67,7 @@ internal sealed partial class ClientSession : IConversationClient, IPoolClient
     public string Meaning => _uncertainMeaning ?? _parameters.Wanted.Meaning;
 
     /// <summary>How its literals are read.</summary>
-    public bool StandardConformingStrings => _reported["standard_conforming_strings"] != "off";
+    public bool StandardConformingStrings => _reported[SqlScanner.StandardConformingStrings] != "off";
 
     /// <summary>What its pool refuses.</summary>
     public ClientPolicy Policy => Pool.Policy;

@@ -334,10 +334,10 @@ internal sealed partial class Conversation(ServerStatements statements)
 
     private void Forget(PreparedStatement statement, in PendingRequest request, IConversationClient? client)
     {
-        if (request.ClientName is { Length: > 0 } name)
+        if (statement.ServerName.Length > 0)
         {
             statements.Remove(statement);
-            if (!request.Injected)
+            if (!request.Injected && request.ClientName is { } name)
             {
                 client?.Statements.Remove(name, statement);
             }

@@ -162,7 +162,8 @@ internal sealed class RequestForwarder(ClientSession client, MessageReader reade
         switch (type)
         {
             case FrontendMessage.Parse or FrontendMessage.Query:
-                return length <= client.Pool.Options.MaxStatementLength ? length : MessageReader.HeaderSize;
+                // Whether a statement has a name shows in the first byte.
+                return length <= client.Pool.Options.MaxStatementLength ? length : MessageReader.HeaderSize + 1;
             case FrontendMessage.Bind:
                 return RequestTranslator.NamesEnd(reader.Buffered.Span, Math.Min(length, LargestNames));
             case FrontendMessage.CopyData or FrontendMessage.CopyFail or FrontendMessage.FunctionCall:

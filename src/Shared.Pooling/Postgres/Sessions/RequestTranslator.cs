@@ -160,6 +160,13 @@ internal sealed partial class RequestTranslator(ClientSession client)
             return false;
         }
 
+        if (message[MessageReader.HeaderSize] == 0)
+        {
+            // What Bind means from now on is this one, and not the one before.
+            client.Statements.Unnamed = null;
+            server.Statements.Unnamed = null;
+        }
+
         client.EffectsAsked(TooLong);
         server.Pins |= Pins.Unseen;
         server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Parse });

@@ -86,8 +86,15 @@ internal sealed partial class ServerSession
         if (unlinked)
         {
             // The connection is free before its client can have seen that it is, so his next query finds it.
-            await ReturnAsync(reusable);
-            client!.FlushInBackground();
+            try
+            {
+                await ReturnAsync(reusable);
+            }
+            finally
+            {
+                // Its answer is here, whatever becomes of the connection.
+                client!.FlushInBackground();
+            }
         }
         else
         {

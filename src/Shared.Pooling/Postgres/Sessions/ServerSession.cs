@@ -44,7 +44,7 @@ internal sealed partial class ServerSession : IPooledConnection
         Statements = new ServerStatements(mostStatements);
         Conversation = new Conversation(Statements);
         Reported = owner.Share(new ReportedParameters(origin.Parameters));
-        _isMisreadAtLogin = ClientEncodings.HidesAscii(Reported);
+        _isMisreadAtLogin = ReportedSyntax.MayMisread(Reported);
     }
 
     /// <summary>Guards everything below, and the order of what is appended to the linked client's output.</summary>
@@ -77,8 +77,8 @@ internal sealed partial class ServerSession : IPooledConnection
     /// <summary>True when the session may hold something that nobody keeps account of, and has to be reset before another client gets it.</summary>
     public bool NeedsReset { get; set; }
 
-    /// <summary>True when statements may have an encoding in which the scanner misreads them, now or after a RESET.</summary>
-    public bool MayMisread => _isMisreadAtLogin || ClientEncodings.HidesAscii(Reported);
+    /// <summary>True when the scanner may misread statements, now or after a RESET.</summary>
+    public bool MayMisread => _isMisreadAtLogin || ReportedSyntax.MayMisread(Reported);
 
     /// <summary>The process id of the server's side.</summary>
     public int ProcessId => _origin.ProcessId;

@@ -81,6 +81,7 @@ internal sealed class SessionParameters(SettingsSnapshot startup)
     {
         (_committed, _current) = committed ? (_current, _current) : (_committed, _committed);
         _savepoints?.Clear();
+        _behindSavepoints = 0;
     }
 
     /// <summary>Back to what was asked at login, as DISCARD ALL does it.</summary>

@@ -14,6 +14,9 @@ internal static class SqlScanner
     /// <summary>The setting that says how a client's texts are to be read.</summary>
     public const string ClientEncoding = "client_encoding";
 
+    /// <summary>The setting that says whether a backslash means itself in plain strings.</summary>
+    public const string StandardConformingStrings = "standard_conforming_strings";
+
     /// <summary>An identifier has so many bytes (NAMEDATALEN in PostgreSQL); what is longer is cut.</summary>
     private const int LongestName = 63;
 
@@ -74,6 +77,9 @@ internal static class SqlScanner
             || value.EndsWith("unicode", StringComparison.OrdinalIgnoreCase) || value.EndsWith("sql_ascii", StringComparison.OrdinalIgnoreCase)
             || value.EndsWith("latin1", StringComparison.OrdinalIgnoreCase);
     }
+
+    /// <summary>True when the statement that sets a switch certainly sets it on, by that word.</summary>
+    internal static bool SetsOn(string statement) => statement.AsSpan().TrimEnd("'\"").EndsWith("on", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>A value as an SQL literal.</summary>
     internal static string Quote(string value) =>

@@ -20,6 +20,11 @@ internal ref partial struct StatementScanner
         var (scope, local) = (_token, Is("true"u8));
         var session = Is("false"u8);
         Read();
+        if (effects.IsFull)
+        {
+            return;
+        }
+
         if (!IsPunctuation(')') || !first || !second || name.Kind != SqlTokenKind.Literal || scope.Kind != SqlTokenKind.Word)
         {
             Add(SqlEffectKind.Opaque);
@@ -32,7 +37,7 @@ internal ref partial struct StatementScanner
         {
             Add(SqlEffectKind.SetLocal, setting);
         }
-        else if (value.Kind == SqlTokenKind.Literal && (local || (session && CallsOnce())))
+        else if (value.Kind == SqlTokenKind.Literal && (local || (session && (_callsOnce ??= CallsOnce()))))
         {
             SetVerbatim(local, setting, $"SELECT pg_catalog.set_config({SqlScanner.Quote(setting)},{Encoding.UTF8.GetString(_sql[value.Start..value.End])},false)");
         }
@@ -164,16 +169,16 @@ internal ref partial struct StatementScanner
 
     private string QualifiedName()
     {
-        var name = SqlScanner.NameOf(_sql, _token).ToLowerInvariant();
+        var name = new StringBuilder(SqlScanner.NameOf(_sql, _token).ToLowerInvariant());
         Read();
         while (IsPunctuation('.'))
         {
             Read();
-            name += "." + SqlScanner.NameOf(_sql, _token).ToLowerInvariant();
+            name.Append('.').Append(SqlScanner.NameOf(_sql, _token).ToLowerInvariant());
             Read();
         }
 
-        return name;
+        return name.ToString();
     }
 
     private void SetOrReset(bool local, string name, bool isDefault, string replay)
@@ -201,7 +206,8 @@ internal ref partial struct StatementScanner
             Add(SqlEffectKind.CreateTemp);
         }
 
-        if (name == SqlScanner.ClientEncoding && !SqlScanner.NamesPlainEncoding(replay))
+        if ((name == SqlScanner.ClientEncoding && !SqlScanner.NamesPlainEncoding(replay))
+            || (name == SqlScanner.StandardConformingStrings && !SqlScanner.SetsOn(replay)))
         {
             // What follows in the same batch is scanned before the server says that it reads it in another way.
             Add(SqlEffectKind.Opaque);

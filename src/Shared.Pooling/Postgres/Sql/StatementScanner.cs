@@ -9,6 +9,7 @@ internal ref partial struct StatementScanner(ReadOnlySpan<byte> sql, bool standa
     private SqlLexer _lexer = new(sql, standardConformingStrings);
     private SqlToken _token;
     private int _start;
+    private bool? _callsOnce;
     private int _begins;
     private bool _isRoutine;
     private bool _isExplained;
@@ -29,7 +30,7 @@ internal ref partial struct StatementScanner(ReadOnlySpan<byte> sql, bool standa
             return false;
         }
 
-        _start = _token.Start;
+        (_start, _callsOnce) = (_token.Start, null);
         (_begins, _isRoutine, _isExplained, _isSelect) = (0, false, false, Is("select"u8));
         if (_token.Kind == SqlTokenKind.Word)
         {
