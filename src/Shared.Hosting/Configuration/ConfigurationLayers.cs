@@ -65,25 +65,41 @@ public sealed class ConfigurationLayers(string environmentPrefix, string? file, 
 
     private IConfigurationRoot WithFlags(IConfigurationRoot lower)
     {
+        var spellings = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+        AddSpellings(spellings, lower.Providers.First(), lower.Providers.Last(), inFile: null, inVariables: null);
         var lists = flags.Select(static flag => ListOf(flag.Key)).OfType<string>().ToArray();
         var kept = lower.AsEnumerable().Where(pair => !Array.Exists(lists, list => pair.Key.StartsWith($"{list}:", StringComparison.OrdinalIgnoreCase)))
-            .Select(pair => KeyValuePair.Create(SpelledAsInFile(pair.Key, lower), pair.Value));
+            .Select(pair => KeyValuePair.Create(SpelledAsInFile(pair.Key, spellings), pair.Value));
         var given = flags.Select(static flag => KeyValuePair.Create<string, string?>(flag.Key, flag.Value));
         return new ConfigurationBuilder().AddInMemoryCollection(kept).AddInMemoryCollection(given).Build();
     }
 
     // Variables are often in upper case. Where the file has the same name, of a pool or a user, its spelling is the one that is meant.
-    private static string SpelledAsInFile(string key, IConfigurationRoot lower)
+    private static void AddSpellings(
+        Dictionary<string, string> spellings, IConfigurationProvider file, IConfigurationProvider variables, string? inFile, string? inVariables)
     {
-        string? path = null;
-        foreach (var segment in key.Split(':'))
+        foreach (var name in variables.GetChildKeys([], inVariables).Distinct(StringComparer.Ordinal))
         {
-            var names = lower.Providers.First().GetChildKeys([], path);
-            var spelled = names.FirstOrDefault(name => name.Equals(segment, StringComparison.OrdinalIgnoreCase)) ?? segment;
-            path = path is null ? spelled : $"{path}:{spelled}";
+            var spelled = file.GetChildKeys([], inFile).FirstOrDefault(known => known.Equals(name, StringComparison.OrdinalIgnoreCase)) ?? name;
+            var (below, belowInFile) = (Below(inVariables, name), Below(inFile, spelled));
+            spellings[below] = belowInFile;
+            AddSpellings(spellings, file, variables, belowInFile, below);
         }
 
-        return path!;
+        static string Below(string? path, string name) => path is null ? name : $"{path}:{name}";
+    }
+
+    private static string SpelledAsInFile(string key, Dictionary<string, string> spellings)
+    {
+        for (var end = key.Length; end > 0; end = key.LastIndexOf(':', end - 1))
+        {
+            if (spellings.TryGetValue(key[..end], out var spelled))
+            {
+                return $"{spelled}{key[end..]}";
+            }
+        }
+
+        return key;
     }
 
     private string? SourceOf(string key, IConfigurationRoot lower)
