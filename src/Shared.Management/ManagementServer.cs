@@ -14,8 +14,7 @@ using Shared.Streams.Sockets;
 namespace Shared.Management;
 
 /// <summary>
-/// The management address of a program that has no other web server. Kestrel alone, without a host around it: that keeps native programs small,
-/// and one whose management is off pays for neither.
+/// The management address of a program that has no other web server. Kestrel alone, without a host around it, which keeps native programs small.
 /// </summary>
 public sealed class ManagementServer : IAsyncDisposable
 {

@@ -24,7 +24,7 @@ public enum AcceptRefusal
 /// <summary>
 /// How many accepted connections a process may have open, at all its listeners together. Whoever has not said yet what he wants is a newcomer, and when
 /// all places are taken the oldest newcomer makes room: who stays silent keeps nobody out. Those who are served without having shown who they are,
-/// strangers, get three quarters of the places at most, so that those who can show it always find one. Of those who have, each holder has a share, and
+/// strangers, get three quarters of the places at most. Of those who have, each holder has a share, and
 /// all callers together, strangers and holders, leave an eighth to those who are recognized without one. Safe for concurrent use.
 /// </summary>
 /// <param name="connections">The most at once.</param>

@@ -1,5 +1,6 @@
 using System.Net;
 using Shared.Streams.Relaying;
+using TunnelIngress.Carriers;
 using TunnelIngress.Connectors;
 using TunnelIngress.Pools;
 using TunnelIngress.State;
@@ -14,7 +15,7 @@ namespace TunnelIngress.Access;
 /// </summary>
 internal sealed class TokenUseRecorder(
     TokenUses uses, IStateStore store, StateWatcher state, ConnectorRegistry connectors, StreamSet<StreamInfo> streams, StreamSet<RequestInfo> requests,
-    PostgresPort? postgres, TimeProvider time, ILogger<TokenUseRecorder> logger)
+    ApplicationCarriers carriers, PostgresPort? postgres, TimeProvider time, ILogger<TokenUseRecorder> logger)
 {
     public static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
 
@@ -64,6 +65,7 @@ internal sealed class TokenUseRecorder(
             }
         }
 
+        carriers.NoteUses(now);
         postgres?.NoteUses(now);
     }
 

@@ -123,6 +123,18 @@ internal sealed class ApplicationCarriers
         return service is { Web: null } && token?.Scope.MayAccess(service.Name) == true ? service : null;
     }
 
+    /// <summary>Notes that the applications whose carriers are open still use their tokens, streams or not.</summary>
+    public void NoteUses(DateTimeOffset now)
+    {
+        foreach (var carrier in _carriers.Keys)
+        {
+            if (_access.Find(carrier.ClientId, carrier.SecretHash, out _) is { } token)
+            {
+                _access.NoteUse(token, carrier.Address, now);
+            }
+        }
+    }
+
     private void NoteUse(ApplicationCarrier carrier, AcceptedToken? token)
     {
         if (token is { } accepted)

@@ -34,6 +34,9 @@ internal sealed class ControlEndpoint(
             return;
         }
 
+        // From here on it is one of the connectors, and makes room for nobody while it registers.
+        context.Features.Get<AcceptPlace>()?.Recognize();
+
         if (gate.IsDraining)
         {
             await UpgradeAnswers.DrainingAsync(context);
@@ -52,18 +55,15 @@ internal sealed class ControlEndpoint(
             KeepAliveTimeout = TunnelProtocol.PingTimeout,
         });
         using var control = new ControlChannel(webSocket);
-        await ServeAsync(control, tunnel, token, AccessCheck.RemoteOf(context), context.Features.Get<AcceptPlace>(), context.RequestAborted);
+        await ServeAsync(control, tunnel, token, AccessCheck.RemoteOf(context), context.RequestAborted);
     }
 
-    private async Task ServeAsync(ControlChannel control, string tunnel, AcceptedToken token, string from, AcceptPlace? place, CancellationToken aborted)
+    private async Task ServeAsync(ControlChannel control, string tunnel, AcceptedToken token, string from, CancellationToken aborted)
     {
         ConnectorSession session;
         try
         {
             session = await RegisterAsync(control, tunnel, token, from, aborted);
-
-            // From here on it is one of the connectors, of which there is a limit.
-            place?.Recognize();
         }
         catch (RegistrationException exception)
         {

@@ -61,7 +61,7 @@ internal sealed class IngressHost(IngressSettings settings, Func<IngressSettings
             services.GetRequiredService<ApplicationCarriers>(), postgres, time, loggers.CreateLogger<AccessWithdrawal>());
         var recorder = new TokenUseRecorder(
             services.GetRequiredService<TokenUses>(), store, state, services.GetRequiredService<ConnectorRegistry>(), services.GetRequiredService<StreamSet<StreamInfo>>(),
-            services.GetRequiredService<StreamSet<RequestInfo>>(), postgres, time, loggers.CreateLogger<TokenUseRecorder>());
+            services.GetRequiredService<StreamSet<RequestInfo>>(), services.GetRequiredService<ApplicationCarriers>(), postgres, time, loggers.CreateLogger<TokenUseRecorder>());
         Task[] watchers = [withdrawal.RunAsync(watching.Token), state.RunAsync(watching.Token), recorder.RunAsync(watching.Token)];
         _serviceManager.Ready();
 

@@ -1,9 +1,15 @@
 using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
+using Shared.Streams.Access;
+using Shared.Streams.Protocol;
 using Shared.Streams.Relaying;
 using TunnelIngress.Access;
+using TunnelIngress.Applications;
+using TunnelIngress.Carriers;
 using TunnelIngress.Configuration;
 using TunnelIngress.Connectors;
+using TunnelIngress.Metrics;
 using TunnelIngress.State;
 using TunnelIngress.Streams;
 using TunnelIngress.Tests.State;
@@ -24,6 +30,8 @@ public sealed class TokenUseRecorderTests : IAsyncDisposable
     private readonly RecordingLogger<TokenUseRecorder> _log = new();
     private readonly CancellationTokenSource _stop = new();
     private Task _running = Task.CompletedTask;
+    private IngressMetrics? _metrics;
+    private ApplicationCarriers? _carriers;
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
@@ -32,13 +40,14 @@ public sealed class TokenUseRecorderTests : IAsyncDisposable
         await _stop.CancelAsync();
         await _running;
         _stop.Dispose();
+        _metrics?.Dispose();
         _directory.Dispose();
     }
 
     [Fact]
     public async Task Uses_are_written_once_a_minute_and_at_the_end_and_the_revision_stays()
     {
-        var (store, token) = await StartAsync();
+        var (store, token, _) = await StartAsync();
         var revision = await store.GetRevisionAsync(Cancelled);
         _uses.Note(token.ClientId, 1, from: null, _time.GetUtcNow());
         _time.Advance(TokenUseRecorder.Interval - TimeSpan.FromMilliseconds(1));
@@ -60,7 +69,7 @@ public sealed class TokenUseRecorderTests : IAsyncDisposable
     [Fact]
     public async Task What_stands_uses_its_token_for_as_long_as_it_does()
     {
-        var (store, token) = await StartAsync();
+        var (store, token, _) = await StartAsync();
         var session = new ConnectorSession("id", "vpc", "replica", name: null, new AcceptedToken(token, 1), "192.0.2.1:1000", Samples.Now, control: null!);
         _connectors.Add(session);
         await NextAsync("192.0.2.1");
@@ -87,7 +96,7 @@ public sealed class TokenUseRecorderTests : IAsyncDisposable
     [Fact]
     public async Task What_could_not_be_written_is_told_once_and_written_later()
     {
-        var (store, token) = await StartAsync();
+        var (store, token, _) = await StartAsync();
         await ExecuteAsync(store, "ALTER TABLE token_use RENAME TO away");
         _uses.Note(token.ClientId, 1, from: null, _time.GetUtcNow());
         _time.Advance(TokenUseRecorder.Interval);
@@ -125,15 +134,32 @@ public sealed class TokenUseRecorderTests : IAsyncDisposable
         }
     }
 
-    private async Task<(SqliteStateStore Store, Token Token)> StartAsync()
+    [Fact]
+    public async Task Carrier_uses_its_token_without_a_stream()
     {
-        var (token, _) = Samples.NewToken(Samples.Access("orders-db"));
+        var (store, _, held) = await StartAsync();
+        Assert.NotNull(_carriers!.Admit(null!, new AccessHostname(held.ClientId, held.ClientSecret, Samples.Service("orders-db").Hostname), remote: null).Carry);
+        _time.Advance(TokenUseRecorder.Interval);
+        await UntilAsync(store, static _ => true);
+
+        _time.Advance(TokenUseRecorder.Interval);
+
+        await UntilAsync(store, use => use.At == Samples.Now + (2 * TokenUseRecorder.Interval));
+    }
+
+    private async Task<(SqliteStateStore Store, Token Token, ServiceToken Held)> StartAsync()
+    {
+        var (token, held) = Samples.NewToken(Samples.Access("orders-db"));
         var store = await Samples.OpenFilledAsync(_directory.Path);
         await store.AddTokenAsync(token, Cancelled);
         var state = new StateWatcher(store, _time, new RecordingLogger<StateWatcher>());
         await state.StartAsync(Cancelled);
-        var recorder = new TokenUseRecorder(_uses, store, state, _connectors, _streams, _requests, postgres: null, _time, _log);
+        var limits = new LimitOptions();
+        _metrics = new IngressMetrics(_streams, _requests, _connectors, state);
+        var access = new AccessCheck(state, _uses, new FailedAccessLimiter(_time), null!, _metrics, _time, NullLogger<AccessCheck>.Instance);
+        _carriers = new ApplicationCarriers(access, state, null!, new StreamGate(limits), limits, _metrics, _time, NullLogger<ApplicationCarriers>.Instance);
+        var recorder = new TokenUseRecorder(_uses, store, state, _connectors, _streams, _requests, _carriers, postgres: null, _time, _log);
         _running = recorder.RunAsync(_stop.Token);
-        return (store, token);
+        return (store, token, held);
     }
 }
