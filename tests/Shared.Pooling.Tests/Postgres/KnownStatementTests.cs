@@ -28,7 +28,7 @@ public sealed class KnownStatementTests(PoolFixture fixture)
     [InlineData(false)]
     public async Task Unnamed_statement_that_is_too_long_to_be_looked_into_is_the_one_that_is_bound(bool hasAnother)
     {
-        await using var pooler = fixture.StartPooler(max: 1, options: new PostgresPoolOptions { MaxStatementLength = 1000 });
+        await using var pooler = fixture.StartPooler(max: 1, options: new PostgresPoolOptions { MaxStatementLength = 100_000 });
         await using var client = await WireClient.ConnectAsync(pooler);
         await using var other = await WireClient.ConnectAsync(pooler);
         if (hasAnother)
@@ -38,7 +38,7 @@ public sealed class KnownStatementTests(PoolFixture fixture)
 
         await other.AskAsync(1, [.. Ask.Parse("", "select 'of another client'"), .. Run("")]);
 
-        Assert.Contains("D 5000", await client.AskAsync(1, [.. Ask.Parse("", $"select length('{new string('x', 5000)}')"), .. Run("")]));
+        Assert.Contains("D 1000000", await client.AskAsync(1, [.. Ask.Parse("", $"select length('{new string('x', 1_000_000)}')"), .. Run("")]));
     }
 
     private static byte[] Run(string statement) => [.. Ask.Bind("", statement), .. Ask.Execute(), .. Ask.Sync()];
