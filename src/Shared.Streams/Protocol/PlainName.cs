@@ -15,6 +15,13 @@ public static class PlainName
     public static bool IsValid(ReadOnlySpan<char> text) =>
         text.Length is > 0 and <= MaxLength && text[0] != '-' && !text.ContainsAnyExcept(Allowed);
 
+    /// <summary>Null when the name is one, otherwise what is wrong.</summary>
+    /// <param name="kind">Whose it is to be, as in "service".</param>
+    /// <param name="name">The name.</param>
+    public static string? FaultOf(string kind, string name) => IsValid(name)
+        ? null
+        : $"'{name}' is not a {kind} name. Use 1 to {MaxLength} lower-case letters, digits and hyphens, beginning with a letter or digit.";
+
     /// <summary>The name that is nearest to another text: lower case, with a hyphen for everything that is not allowed.</summary>
     /// <param name="text">Any text, for example a machine's name.</param>
     /// <param name="otherwise">The name when nothing is left of it.</param>

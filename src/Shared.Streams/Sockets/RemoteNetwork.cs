@@ -28,5 +28,9 @@ public readonly record struct RemoteNetwork
     /// <summary>The network of an address, or null when it is this host's own or not known: a proxy there stands for many.</summary>
     public static RemoteNetwork? OfAnotherHost(IPAddress? address) => address is null || IPAddress.IsLoopback(Unmapped(address)) ? null : Of(address);
 
-    private static IPAddress Unmapped(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+    /// <summary>The address of a remote as connections name it, with its port; null for a Unix socket.</summary>
+    public static IPAddress? AddressOf(string remote) => IPEndPoint.TryParse(remote, out var endPoint) ? endPoint.Address : null;
+
+    /// <summary>An IPv4 address in IPv6 form as what it is; any other as it is.</summary>
+    public static IPAddress Unmapped(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
 }

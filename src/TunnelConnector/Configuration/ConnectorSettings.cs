@@ -52,13 +52,10 @@ internal sealed record ConnectorSettings
         Management = ManagementAddress.From(options.Management, options.ManagementAllowRemote),
     };
 
-    private static string NameOf(string? name) => name switch
-    {
-        null or "" => PlainName.Nearest(Environment.MachineName, "connector"),
-        _ when PlainName.IsValid(name) => name,
-        _ => throw new ConfigurationException(
-            "Name", $"'{name}' is not a connector name. Use 1 to {PlainName.MaxLength} lower-case letters, digits and hyphens, beginning with a letter or digit."),
-    };
+    private static string NameOf(string? name) =>
+        string.IsNullOrEmpty(name) ? PlainName.Nearest(Environment.MachineName, "connector")
+        : PlainName.FaultOf("connector", name) is { } fault ? throw new ConfigurationException("Name", fault)
+        : name;
 
     private static Uri IngressUri(string key, string text, bool allowPlaintext)
     {

@@ -1,5 +1,5 @@
-using System.Net;
 using Shared.Streams.Relaying;
+using Shared.Streams.Sockets;
 using TunnelIngress.Carriers;
 using TunnelIngress.Connectors;
 using TunnelIngress.Pools;
@@ -46,14 +46,14 @@ internal sealed class TokenUseRecorder(
         var now = time.GetUtcNow();
         foreach (var session in connectors.All)
         {
-            uses.Note(session.TokenId, session.SecretVersion, AddressOf(session.From), now);
+            uses.Note(session.TokenId, session.SecretVersion, RemoteNetwork.AddressOf(session.From), now);
         }
 
         foreach (var stream in streams.Infos)
         {
             if (stream.TokenId is { } id)
             {
-                uses.Note(id, stream.SecretVersion, AddressOf(stream.From), now);
+                uses.Note(id, stream.SecretVersion, RemoteNetwork.AddressOf(stream.From), now);
             }
         }
 
@@ -68,8 +68,6 @@ internal sealed class TokenUseRecorder(
         carriers.NoteUses(now);
         postgres?.NoteUses(now);
     }
-
-    private static IPAddress? AddressOf(string from) => IPEndPoint.TryParse(from, out var remote) ? remote.Address : null;
 
     /// <summary>What cannot be written now is written a minute later. Its time limit is the store's.</summary>
     private async Task WriteAsync()

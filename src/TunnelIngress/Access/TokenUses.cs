@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
+using Shared.Streams.Sockets;
 using TunnelIngress.State;
 
 namespace TunnelIngress.Access;
@@ -62,7 +63,7 @@ internal sealed class TokenUses
     }
 
     private static string Text(IPAddress? address) =>
-        address is null ? NoAddress : (address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).ToString();
+        address is null ? NoAddress : RemoteNetwork.Unmapped(address).ToString();
 
     private sealed record Use(DateTimeOffset At, IPAddress? From);
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Shared.Streams.Protocol;
 
 namespace TunnelIngress.Administration;
 
@@ -11,7 +12,7 @@ internal static class NameArguments
         var argument = Existing(kind);
         argument.Validators.Add(result =>
         {
-            if (result.Tokens is [var token, ..] && Names.FaultOf(kind, token.Value) is { } fault)
+            if (result.Tokens is [var token, ..] && PlainName.FaultOf(kind, token.Value) is { } fault)
             {
                 result.AddError(fault);
             }

@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using Shared.Streams.Protocol;
 
 namespace TunnelIngress.Administration;
 
@@ -7,11 +6,6 @@ namespace TunnelIngress.Administration;
 internal static partial class Names
 {
     private const int MaxHostname = 253;
-
-    /// <summary>Null when the name is good, otherwise what is wrong.</summary>
-    public static string? FaultOf(string kind, string name) => PlainName.IsValid(name)
-        ? null
-        : $"'{name}' is not a {kind} name. Use 1 to 63 lower-case letters, digits and hyphens, beginning with a letter or digit.";
 
     /// <summary>The form in which a hostname is kept: lower case, no trailing dot. Null when it is none (RFC 1123 section 2.1).</summary>
     public static string? NormalizeHostname(string hostname)

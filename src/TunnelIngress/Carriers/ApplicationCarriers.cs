@@ -62,7 +62,7 @@ internal sealed class ApplicationCarriers
 
         var carrier = new ApplicationCarrier(hello, remote);
         var service = FindService(carrier, out var token, out var reason);
-        NoteUse(carrier, token);
+        NoteUse(carrier, token, _time.GetUtcNow());
         if (service is null)
         {
             return Admission.Denied(_access.CountRefusal(
@@ -108,6 +108,15 @@ internal sealed class ApplicationCarriers
         }
     }
 
+    /// <summary>Notes that the applications whose carriers are open still use their tokens, streams or not.</summary>
+    public void NoteUses(DateTimeOffset now)
+    {
+        foreach (var carrier in _carriers.Keys)
+        {
+            NoteUse(carrier, _access.Find(carrier.ClientId, carrier.SecretHash, out _), now);
+        }
+    }
+
     /// <summary>The service that a carrier's streams go to, or null and why it gets none.</summary>
     private Service? FindService(ApplicationCarrier carrier, out AcceptedToken? token, out string reason)
     {
@@ -123,23 +132,11 @@ internal sealed class ApplicationCarriers
         return service is { Web: null } && token?.Scope.MayAccess(service.Name) == true ? service : null;
     }
 
-    /// <summary>Notes that the applications whose carriers are open still use their tokens, streams or not.</summary>
-    public void NoteUses(DateTimeOffset now)
-    {
-        foreach (var carrier in _carriers.Keys)
-        {
-            if (_access.Find(carrier.ClientId, carrier.SecretHash, out _) is { } token)
-            {
-                _access.NoteUse(token, carrier.Address, now);
-            }
-        }
-    }
-
-    private void NoteUse(ApplicationCarrier carrier, AcceptedToken? token)
+    private void NoteUse(ApplicationCarrier carrier, AcceptedToken? token, DateTimeOffset now)
     {
         if (token is { } accepted)
         {
-            _access.NoteUse(accepted, carrier.Address, _time.GetUtcNow());
+            _access.NoteUse(accepted, carrier.Address, now);
         }
     }
 
@@ -215,7 +212,7 @@ internal sealed class ApplicationCarriers
         }
 
         var service = FindService(carrier, out var token, out _);
-        NoteUse(carrier, token);
+        NoteUse(carrier, token, _time.GetUtcNow());
         return service is not null && token is { } accepted
             ? (service, accepted)
             : throw new DialException(Hop.Ingress, "token-refused", "The service token is not accepted here any more: it has expired, or was revoked or rotated.");

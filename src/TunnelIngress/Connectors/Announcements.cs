@@ -1,6 +1,5 @@
 using Shared.Streams;
 using Shared.Streams.Protocol;
-using TunnelIngress.Administration;
 using TunnelIngress.State;
 
 namespace TunnelIngress.Connectors;
@@ -62,7 +61,7 @@ internal sealed class Announcements(ConnectorSession session, StateWatcher state
     {
         RejectedService[] rejected =
         [
-            .. session.Misnamed.Select(ProtocolCodec.OneLine).Select(static name => new RejectedService(name, Names.FaultOf("service", name)!)),
+            .. session.Misnamed.Select(ProtocolCodec.OneLine).Select(static name => new RejectedService(name, PlainName.FaultOf("service", name)!)),
             .. session.Services.Where(IsNotOwned).Order(StringComparer.Ordinal).Select(name => new RejectedService(name, _notOwned)),
         ];
         if (rejected.SequenceEqual(_told))

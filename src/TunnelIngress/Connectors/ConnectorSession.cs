@@ -5,7 +5,6 @@ using Shared.Streams.Multiplexing;
 using Shared.Streams.Protocol;
 using Shared.Streams.WebSockets;
 using TunnelIngress.Access;
-using TunnelIngress.Administration;
 
 namespace TunnelIngress.Connectors;
 
@@ -119,7 +118,7 @@ internal sealed class ConnectorSession(string id, string tunnel, string connecto
 
     public void Announce(IEnumerable<string> services)
     {
-        var names = services.ToLookup(static name => Names.FaultOf("service", name) is null);
+        var names = services.ToLookup(static name => PlainName.FaultOf("service", name) is null);
         _services = names[true].ToFrozenSet(StringComparer.Ordinal);
         _misnamed = [.. names[false]];
     }

@@ -5,7 +5,6 @@ using Shared.Streams.Relaying;
 using Shared.Streams.Sockets;
 using Shared.Streams.WebSockets;
 using TunnelIngress.Access;
-using TunnelIngress.Administration;
 using TunnelIngress.Applications;
 using TunnelIngress.State;
 using TunnelIngress.Streams;
@@ -161,7 +160,7 @@ internal sealed class ControlEndpoint(
             throw new RegistrationException("protocol-error", "The connector's id must have 1 to 128 characters.");
         }
 
-        if (register.Name is { } name && Names.FaultOf("connector", ProtocolCodec.OneLine(name)) is { } fault)
+        if (register.Name is { } name && PlainName.FaultOf("connector", ProtocolCodec.OneLine(name)) is { } fault)
         {
             throw new RegistrationException("protocol-error", fault);
         }

@@ -1,6 +1,6 @@
-using System.Net;
 using Shared.Hosting.Logging;
 using Shared.Pooling.Postgres.Sessions;
+using Shared.Streams.Sockets;
 using TunnelIngress.Access;
 using TunnelIngress.Applications;
 
@@ -23,7 +23,7 @@ internal sealed class LimitedPoolLog(IPoolEvents log, AccessCheck access, TimePr
     {
         if (isDenied)
         {
-            access.CountRefusal(IPEndPoint.TryParse(remote, out var from) ? from.Address : null);
+            access.CountRefusal(RemoteNetwork.AddressOf(remote));
         }
 
         if (_lines.MayWrite())

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Net;
 using Shared.Pooling.Postgres.Clients;
+using Shared.Streams.Sockets;
 using TunnelIngress.Access;
 using TunnelIngress.Applications;
 using TunnelIngress.State;
@@ -91,7 +92,7 @@ internal sealed class TokenDirectory(StateWatcher state, AccessCheck access, Tim
 
     private void Proven(AcceptedToken token, string remote)
     {
-        var from = IPEndPoint.TryParse(remote, out var address) ? address.Address : null;
+        var from = RemoteNetwork.AddressOf(remote);
         _clients[remote] = (token, from);
         access.NoteUse(token, from, time.GetUtcNow());
     }

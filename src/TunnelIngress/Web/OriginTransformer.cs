@@ -2,6 +2,7 @@ using System.Net;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Net.Http.Headers;
 using Shared.Streams.Protocol;
+using Shared.Streams.Sockets;
 using TunnelIngress.State;
 using Yarp.ReverseProxy.Forwarder;
 
@@ -95,12 +96,8 @@ internal sealed class OriginTransformer(Service service, WebOrigin web, IReadOnl
         ? $"{service.Hostname}:{port}"
         : service.Hostname;
 
-    private static string AddressOf(HttpContext context) => context.Connection.RemoteIpAddress switch
-    {
-        null => "unknown",
-        { IsIPv4MappedToIPv6: true } address => address.MapToIPv4().ToString(),
-        var address => address.ToString(),
-    };
+    private static string AddressOf(HttpContext context) =>
+        context.Connection.RemoteIpAddress is { } address ? RemoteNetwork.Unmapped(address).ToString() : "unknown";
 
     private static void Remove(HttpRequestMessage request, string name)
     {

@@ -1,3 +1,4 @@
+using Shared.Streams.Protocol;
 using TunnelIngress.Administration;
 
 namespace TunnelIngress.Tests.Administration;
@@ -9,7 +10,7 @@ public sealed class NamesTests
     [InlineData("0")]
     [InlineData("orders-db-2")]
     [InlineData("a23456789012345678901234567890123456789012345678901234567890123")]
-    public void A_good_name_is_accepted(string name) => Assert.Null(Names.FaultOf("tunnel", name));
+    public void A_good_name_is_accepted(string name) => Assert.Null(PlainName.FaultOf("tunnel", name));
 
     [Theory]
     [InlineData("")]
@@ -22,7 +23,7 @@ public sealed class NamesTests
     [InlineData("\u00e4")]
     [InlineData("a234567890123456789012345678901234567890123456789012345678901234")]
     public void A_bad_name_is_refused_with_the_rule(string name) =>
-        Assert.Contains("1 to 63", Names.FaultOf("tunnel", name), StringComparison.Ordinal);
+        Assert.Contains("1 to 63", PlainName.FaultOf("tunnel", name), StringComparison.Ordinal);
 
     [Theory]
     [InlineData("db.example.com", "db.example.com")]

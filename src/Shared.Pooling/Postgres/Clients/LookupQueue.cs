@@ -1,4 +1,3 @@
-using System.Net;
 using Shared.Streams.Sockets;
 
 namespace Shared.Pooling.Postgres.Clients;
@@ -25,7 +24,7 @@ internal sealed class LookupQueue
     /// <returns>Null when there is none left.</returns>
     public IDisposable? TryEnter(string user, string remote)
     {
-        var address = RemoteNetwork.OfAnotherHost(IPEndPoint.TryParse(remote, out var endPoint) ? endPoint.Address : null);
+        var address = RemoteNetwork.OfAnotherHost(RemoteNetwork.AddressOf(remote));
         lock (_gate)
         {
             if (!_places.TryGetValue(user, out var place))

@@ -206,6 +206,7 @@ internal sealed partial class ServerSession
             var name = System.Text.Encoding.UTF8.GetString(reader.CString());
             var value = System.Text.Encoding.UTF8.GetString(reader.CString());
             Reported = _owner.Share(Reported.With(name, value));
+            MayMisread = _isMisreadAtLogin || ReportedSyntax.MayMisread(Reported);
             NeedsReset |= client is not null && MayMisread;
             if (client is null || Conversation.AnswersInjected)
             {

@@ -44,7 +44,7 @@ internal sealed partial class ServerSession : IPooledConnection
         Statements = new ServerStatements(mostStatements);
         Conversation = new Conversation(Statements);
         Reported = owner.Share(new ReportedParameters(origin.Parameters));
-        _isMisreadAtLogin = ReportedSyntax.MayMisread(Reported);
+        _isMisreadAtLogin = MayMisread = ReportedSyntax.MayMisread(Reported);
     }
 
     /// <summary>Guards everything below, and the order of what is appended to the linked client's output.</summary>
@@ -78,7 +78,7 @@ internal sealed partial class ServerSession : IPooledConnection
     public bool NeedsReset { get; set; }
 
     /// <summary>True when the scanner may misread statements, now or after a RESET.</summary>
-    public bool MayMisread => _isMisreadAtLogin || ReportedSyntax.MayMisread(Reported);
+    public bool MayMisread { get; private set; }
 
     /// <summary>The process id of the server's side.</summary>
     public int ProcessId => _origin.ProcessId;

@@ -36,9 +36,10 @@ internal sealed class ClientPortals
         }
         else if (effects is not null || _named is not null)
         {
-            Remove(name);
-            (_named ??= new(StringComparer.Ordinal)).Add(ClientStatements.NameOf(name), effects);
-            _bytes += SqlEffects.SizeOf(effects);
+            var named = _named ??= new(StringComparer.Ordinal);
+            var text = ClientStatements.NameOf(name);
+            _bytes += SqlEffects.SizeOf(effects) - SqlEffects.SizeOf(named.GetValueOrDefault(text));
+            named[text] = effects;
         }
     }
 
