@@ -1,10 +1,8 @@
 using System.Net;
 using System.Net.Http.Headers;
-using System.Net.Security;
 using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using Tunnel.Testing;
 
@@ -205,7 +203,7 @@ public sealed class HostnameTests(ClusterFixture fixture)
         client.Options.SetRequestHeader("cf-access-client-id", id);
         client.Options.SetRequestHeader("cf-access-client-secret", secret);
         client.Options.CollectHttpResponseDetails = true;
-        using var invoker = new HttpMessageInvoker(Handler(), disposeHandler: false);
+        using var invoker = new HttpMessageInvoker(ClusterHttp.Handler(fixture.Cluster), disposeHandler: false);
         await client.ConnectAsync(new UriBuilder(Uri(service)) { Scheme = "wss" }.Uri, invoker, Cancelled);
         Assert.DoesNotContain("Tunnel-Protocol", client.HttpResponseHeaders!.Keys);
         return client;
@@ -249,25 +247,5 @@ public sealed class HostnameTests(ClusterFixture fixture)
     private Uri Uri(string service) =>
         new($"https://{(service.Length == 0 ? "localhost" : TunnelCluster.HostnameOf(service))}:{fixture.Cluster.Port}/");
 
-    private HttpClient Http() => new(Handler());
-
-    private SocketsHttpHandler Handler() => new()
-    {
-        AllowAutoRedirect = false,
-        ConnectCallback = async (context, cancellationToken) =>
-        {
-            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-            await socket.ConnectAsync(IPAddress.Loopback, context.DnsEndPoint.Port, cancellationToken);
-            return new NetworkStream(socket, ownsSocket: true);
-        },
-        SslOptions = new SslClientAuthenticationOptions
-        {
-            CertificateChainPolicy = new X509ChainPolicy
-            {
-                TrustMode = X509ChainTrustMode.CustomRootTrust,
-                RevocationMode = X509RevocationMode.NoCheck,
-                CustomTrustStore = { X509CertificateLoader.LoadCertificateFromFile(fixture.Cluster.CaFile) },
-            },
-        },
-    };
+    private HttpClient Http() => new(ClusterHttp.Handler(fixture.Cluster));
 }

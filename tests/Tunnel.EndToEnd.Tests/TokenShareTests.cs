@@ -1,8 +1,5 @@
 using System.Net;
-using System.Net.Security;
-using System.Net.Sockets;
 using System.Net.WebSockets;
-using System.Security.Cryptography.X509Certificates;
 using Npgsql;
 using Tunnel.Testing;
 
@@ -31,7 +28,7 @@ public sealed class TokenShareTests(ClusterFixture fixture) : IAsyncLifetime
         _cluster = await TunnelCluster.StartAsync(
             new Dictionary<string, string> { ["db"] = $"unix://{fixture.Postgres.SocketPath}", ["raw"] = _target.Address });
         await _cluster.AdminAsync("service", "add", "web", "--hostname", TunnelCluster.HostnameOf("web"), "--tunnel", TunnelCluster.Tunnel, "--protocol", "http");
-        _http = new HttpMessageInvoker(Handler());
+        _http = new HttpMessageInvoker(ClusterHttp.Handler(_cluster));
     }
 
     public async ValueTask DisposeAsync()
@@ -193,23 +190,4 @@ public sealed class TokenShareTests(ClusterFixture fixture) : IAsyncLifetime
         await connection.OpenAsync(Cancelled).WaitAsync(Patience, Cancelled);
         return connection;
     }
-
-    private SocketsHttpHandler Handler() => new()
-    {
-        ConnectCallback = async (context, cancellationToken) =>
-        {
-            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-            await socket.ConnectAsync(IPAddress.Loopback, context.DnsEndPoint.Port, cancellationToken);
-            return new NetworkStream(socket, ownsSocket: true);
-        },
-        SslOptions = new SslClientAuthenticationOptions
-        {
-            CertificateChainPolicy = new X509ChainPolicy
-            {
-                TrustMode = X509ChainTrustMode.CustomRootTrust,
-                RevocationMode = X509RevocationMode.NoCheck,
-                CustomTrustStore = { X509CertificateLoader.LoadCertificateFromFile(_cluster.CaFile) },
-            },
-        },
-    };
 }

@@ -1,7 +1,5 @@
 using System.Net;
 using System.Net.Http.Headers;
-using System.Net.Sockets;
-using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using Npgsql;
 using Tunnel.Testing;
@@ -129,18 +127,8 @@ public sealed class TokenUseTests(ClusterFixture fixture) : IAsyncLifetime
     /// <summary>Asks for a WebSocket: of a service of plain bytes, a stream; of an HTTP service, a request.</summary>
     private async Task<HttpStatusCode> AskAsync(string service, (string Id, string Secret) token)
     {
-        var root = X509CertificateLoader.LoadCertificateFromFile(_cluster.CaFile);
-        using var client = new HttpClient(new SocketsHttpHandler
-        {
-            ConnectCallback = async (_, cancellationToken) =>
-            {
-                var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-                await socket.ConnectAsync(IPAddress.Loopback, _cluster.Port, cancellationToken);
-                return new NetworkStream(socket, ownsSocket: true);
-            },
-            SslOptions = { CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, CustomTrustStore = { root }, RevocationMode = X509RevocationMode.NoCheck } },
-        });
-        using var request = new HttpRequestMessage(HttpMethod.Get, $"https://{TunnelCluster.HostnameOf(service)}/");
+        using var client = new HttpClient(ClusterHttp.Handler(_cluster));
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"https://{TunnelCluster.HostnameOf(service)}:{_cluster.Port}/");
         request.Headers.Connection.Add("Upgrade");
         request.Headers.Upgrade.Add(new ProductHeaderValue("websocket"));
         request.Headers.Add("Sec-WebSocket-Version", "13");

@@ -1,7 +1,4 @@
 using System.Net;
-using System.Net.Security;
-using System.Net.Sockets;
-using System.Security.Cryptography.X509Certificates;
 using Tunnel.Testing;
 
 namespace Tunnel.EndToEnd.Tests.Web;
@@ -22,24 +19,7 @@ public sealed class LifecycleTests(WebFixture fixture) : IAsyncLifetime
         _cluster = await TunnelCluster.StartAsync(new Dictionary<string, string> { ["app"] = $"http://127.0.0.1:{fixture.App.HttpPort}" }, "--grace", "20");
         await _cluster.AdminAsync("service", "set", "app", "--protocol", "http", "--access", "public");
         await _cluster.Ingress.WaitForAsync("StateChanged");
-        _client = new HttpClient(new SocketsHttpHandler
-        {
-            ConnectCallback = static async (context, cancellationToken) =>
-            {
-                var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-                await socket.ConnectAsync(IPAddress.Loopback, context.DnsEndPoint.Port, cancellationToken);
-                return new NetworkStream(socket, ownsSocket: true);
-            },
-            SslOptions = new SslClientAuthenticationOptions
-            {
-                CertificateChainPolicy = new X509ChainPolicy
-                {
-                    TrustMode = X509ChainTrustMode.CustomRootTrust,
-                    RevocationMode = X509RevocationMode.NoCheck,
-                    CustomTrustStore = { X509CertificateLoader.LoadCertificateFromFile(_cluster.CaFile) },
-                },
-            },
-        });
+        _client = new HttpClient(ClusterHttp.Handler(_cluster));
     }
 
     public async ValueTask DisposeAsync()

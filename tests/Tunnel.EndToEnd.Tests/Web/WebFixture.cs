@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
-using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using Tunnel.Testing;
 
@@ -110,18 +109,7 @@ public sealed class WebFixture : IAsyncLifetime
         return client;
     }
 
-    public SocketsHttpHandler Handler() => new()
-    {
-        AllowAutoRedirect = false,
-        UseCookies = false,
-        ConnectCallback = static async (context, cancellationToken) =>
-        {
-            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-            await socket.ConnectAsync(IPAddress.Loopback, context.DnsEndPoint.Port, cancellationToken);
-            return new NetworkStream(socket, ownsSocket: true);
-        },
-        SslOptions = ClientTls(),
-    };
+    public SocketsHttpHandler Handler() => ClusterHttp.Handler(Cluster);
 
     /// <summary>A TLS connection to the ingress for whoever writes his requests himself.</summary>
     public async Task<SslStream> ConnectAsync(string? serverName, params SslApplicationProtocol[] protocols)
@@ -129,7 +117,7 @@ public sealed class WebFixture : IAsyncLifetime
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         await socket.ConnectAsync(IPAddress.Loopback, Cluster.Port, TestContext.Current.CancellationToken);
         var tls = new SslStream(new NetworkStream(socket, ownsSocket: true));
-        var options = ClientTls();
+        var options = ClusterHttp.Tls(Cluster);
         options.TargetHost = serverName ?? "localhost";
         options.ApplicationProtocols = protocols.Length > 0 ? [.. protocols] : null;
         await tls.AuthenticateAsClientAsync(options, TestContext.Current.CancellationToken);
@@ -158,14 +146,4 @@ public sealed class WebFixture : IAsyncLifetime
         using var document = JsonDocument.Parse(await File.ReadAllTextAsync(file));
         return (document.RootElement.GetProperty("clientId").GetString()!, document.RootElement.GetProperty("clientSecret").GetString()!);
     }
-
-    private SslClientAuthenticationOptions ClientTls() => new()
-    {
-        CertificateChainPolicy = new X509ChainPolicy
-        {
-            TrustMode = X509ChainTrustMode.CustomRootTrust,
-            RevocationMode = X509RevocationMode.NoCheck,
-            CustomTrustStore = { X509CertificateLoader.LoadCertificateFromFile(Cluster.CaFile) },
-        },
-    };
 }
