@@ -161,6 +161,9 @@ public sealed partial class HostileTests(WebFixture fixture)
         Assert.DoesNotContain("Upgrade", head, StringComparison.OrdinalIgnoreCase);
         Assert.StartsWith(Smuggled, request[head.Length..], StringComparison.Ordinal);
         Assert.Equal(1, Count(request, "/smuggled"));
+
+        // The next test's request may come over the same connection, where this body must not be taken for its own.
+        fixture.Spy.Reset();
     }
 
     [Theory]
