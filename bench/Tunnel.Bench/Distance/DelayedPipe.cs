@@ -62,10 +62,12 @@ internal sealed class DelayedPipe(Socket from, Socket to, TimeSpan delay, int wi
             {
                 await WaitForRoomAsync(cancellationToken);
                 count = await from.ReceiveAsync(buffer.AsMemory(0, Math.Min(ChunkSize, _room)), cancellationToken);
-                Volatile.Write(ref _room, _room - count);
                 var bytes = ArrayPool<byte>.Shared.Rent(count);
                 buffer.AsSpan(0, count).CopyTo(bytes);
                 _onTheWay.Writer.TryWrite(new Chunk(bytes, count, Arrival(departure)));
+
+                // Last: who sees a byte on the way may count on its time of arrival.
+                Volatile.Write(ref _room, _room - count);
             }
             while (count > 0);
         }
