@@ -36,18 +36,25 @@ internal sealed partial class ClientSession
         server.Pins |= pin;
         _unpinOnCommit = (_unpinOnCommit & ~pin) | SessionEffects.UnpinOf(effect);
         SessionEffects.Apply(effect, this, server);
+        if (effect is { Kind: SqlEffectKind.Set, Replay: { } replay } && !SettingText.WasUtf8(replay, server.Reported))
+        {
+            _parameters.GoBeyond();
+            KeepUnseen(server, "a setting has characters beyond ASCII in an encoding other than UTF8", "Let the client use client_encoding UTF8.");
+            return;
+        }
+
         _parameters.Apply(effect, rolledBack);
         if (_parameters.IsBeyond)
         {
-            KeepUnseen(server);
+            KeepUnseen(server, "there are too many, or too long, settings or savepoints", "Set less, reset what is not needed, and release savepoints.");
         }
     }
 
     // It goes on where its settings are, as nobody could make them anew elsewhere.
-    private void KeepUnseen(ServerSession server)
+    private void KeepUnseen(ServerSession server, string what, string hint)
     {
         server.Pins |= Pins.Unseen;
-        if (Policy.RefusalOfUnseen("there are too many, or too long, settings or savepoints", "Set less, reset what is not needed, and release savepoints.") is { } refusal)
+        if (Policy.RefusalOfUnseen(what, hint) is { } refusal)
         {
             End(refusal with { Severity = "FATAL" });
         }

@@ -1,4 +1,5 @@
 using Shared.Pooling.Postgres.Protocol;
+using Shared.Pooling.Postgres.Sql;
 
 namespace Shared.Pooling.Postgres.Sessions;
 
@@ -130,7 +131,7 @@ internal sealed partial class ClientSession
         }
     }
 
-    // One query string for all settings that differ, in front of the client's first request and in one piece with it.
+    // All settings that differ, in front of the client's first request and in one piece with it.
     private void Prepare(ServerSession server, bool certainly)
     {
         var sql = _parameters.Wanted.DifferenceFrom(server.Settings);
@@ -142,8 +143,20 @@ internal sealed partial class ClientSession
         }
 
         _preparing = certainly || _parameters.Wanted.ChangesIdentity(server.Settings) ? new(TaskCreationOptions.RunContinuationsAsynchronously) : null;
+        if (!SettingText.IsReadAsUtf8(sql, server.Reported))
+        {
+            // A query string is read in the encoding that holds when it arrives, whatever it sets itself.
+            Inject(server, SettingText.Utf8);
+            sql = _parameters.Wanted.DifferenceFrom(server.Settings.With(SqlScanner.ClientEncoding, SettingText.Utf8));
+        }
+
         server.Settings = _parameters.Wanted;
         _parameters.Prepared();
+        Inject(server, sql);
+    }
+
+    private static void Inject(ServerSession server, string sql)
+    {
         server.Conversation.Ask(new PendingRequest { Kind = RequestKind.Query, Injected = true });
         server.Requests.Begin(FrontendMessage.Query).CString(sql).End();
     }

@@ -41,6 +41,9 @@ internal sealed partial class Conversation(ServerStatements statements)
     /// <summary>True while the server answers something of ours.</summary>
     public bool AnswersInjected => _pending.Count > 0 && _pending.Oldest.Injected;
 
+    /// <summary>True while the server makes settings that a client wants: one query string, or two.</summary>
+    private bool AnswersSettings => _pending.Count > 0 && _pending.Oldest is { Injected: true, IsProbe: false, Kind: RequestKind.Query };
+
     /// <summary>How many requests are unanswered.</summary>
     public int PendingCount => _pending.Count;
 
@@ -226,7 +229,7 @@ internal sealed partial class Conversation(ServerStatements statements)
             client?.Probed(_probedClean);
             _probedClean = false;
         }
-        else
+        else if (!AnswersSettings)
         {
             client?.Prepared();
         }

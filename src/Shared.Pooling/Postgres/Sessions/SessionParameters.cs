@@ -92,6 +92,9 @@ internal sealed class SessionParameters(SettingsSnapshot startup)
         TransactionEnded(committed: true);
     }
 
+    /// <summary>The client has set what no text here can set again.</summary>
+    public void GoBeyond() => IsBeyond = true;
+
     private void Set(string name, string replay)
     {
         var set = _current.With(name, replay);
