@@ -81,6 +81,23 @@ public sealed class AuthQueryTests(PoolFixture fixture)
         Assert.NotNull(await second.WaitAsync(TimeSpan.FromSeconds(20), Cancelled));
     }
 
+    [Fact]
+    public async Task Login_under_a_configuration_that_was_just_replaced_is_answered_and_leaves_nothing_open()
+    {
+        var origin = fixture.Origin with { User = "looks_up" };
+        await fixture.ScalarAsync("create role looks_up login");
+        var users = new AuthQuery(origin, Query, TimeProvider.System);
+        await users.FindAsync("first", "192.0.2.1:9", Cancelled);
+        await users.DisposeAsync();
+
+        Assert.NotNull(await users.FindAsync("second", "192.0.2.1:9", Cancelled));
+
+        while (await fixture.ScalarAsync("select count(*) from pg_stat_activity where usename = 'looks_up'") != "0")
+        {
+            await Task.Delay(20, Cancelled);
+        }
+    }
+
     [Theory]
     [InlineData("192.0.2.1:{0}", "[::ffff:192.0.2.1]:9", "192.0.2.2:9")]
     [InlineData("[2001:db8:0:1::{0}]:9", "[2001:db8:0:1:ffff::]:10", "[2001:db8:0:2::1]:9")]

@@ -27,9 +27,12 @@ public sealed class AuthQuery : IAsyncDisposable
     private readonly string _query;
     private readonly TimeProvider _time;
     private readonly LookupQueue _queue = new();
+#pragma warning disable CA2213 // A login that began before this was disposed of may still come; without a wait handle there is nothing to free.
     private readonly SemaphoreSlim _turn = new(1);
+#pragma warning restore CA2213
     private readonly ConcurrentDictionary<string, (ClientCredential? Credential, long At)> _remembered = new(StringComparer.Ordinal);
     private OriginConnection? _connection;
+    private bool _isDisposed;
 
     /// <summary>Names the database; nothing is opened yet.</summary>
     /// <param name="origin">Where, and as whom.</param>
@@ -62,16 +65,22 @@ public sealed class AuthQuery : IAsyncDisposable
         }
         finally
         {
+            if (_isDisposed)
+            {
+                await CloseAsync();
+            }
+
             _turn.Release();
         }
     }
 
-    /// <inheritdoc/>
+    /// <summary>Closes the connection. A login that began before, under a configuration that has just been replaced, is still answered.</summary>
     public async ValueTask DisposeAsync()
     {
         await _turn.WaitAsync();
+        _isDisposed = true;
         await CloseAsync();
-        _turn.Dispose();
+        _turn.Release();
     }
 
     private bool TryRecall(string user, out ClientCredential? credential)
