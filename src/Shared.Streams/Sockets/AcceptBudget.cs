@@ -27,6 +27,11 @@ public enum AcceptRefusal
 /// strangers, get three quarters of the places at most. Of those who have, each holder has a share, and
 /// all callers together, strangers and holders, leave an eighth to those who are recognized without one. Safe for concurrent use.
 /// </summary>
+/// <remarks>
+/// A holder's share is what is left, if no number is given: one alone gets half of what callers may have, the next one half of the rest, and as
+/// connections come and go all of them get equal shares, of which one is always left to whoever comes next.
+/// Source: A. K. Choudhury, E. L. Hahne, "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", 1998.
+/// </remarks>
 /// <param name="connections">The most at once.</param>
 /// <param name="perAddress">
 /// The most newcomers and strangers of one address (<see cref="RemoteNetwork"/>). Does not hold for this host's own, where a proxy stands for many.
@@ -53,8 +58,8 @@ public sealed class AcceptBudget(int connections, int perAddress, Action<AcceptR
     /// <summary>The most that strangers may have together.</summary>
     public int Strangers => connections - (connections / 4);
 
-    /// <summary>The most that one holder may have.</summary>
-    public int PerHolder { get; init; } = int.MaxValue;
+    /// <summary>The most that one holder may have; null for no more than are left to all callers.</summary>
+    public int? PerHolder { get; init; }
 
     /// <summary>The most that strangers and holders may have together.</summary>
     public int Callers => connections - (connections / 8);
@@ -153,11 +158,12 @@ public sealed class AcceptBudget(int connections, int perAddress, Action<AcceptR
                     return null;
             }
 
-            if (_holders.GetValueOrDefault(holder) >= PerHolder)
+            var left = Callers - _strangers - _held;
+            if (_holders.GetValueOrDefault(holder) >= (PerHolder ?? Math.Max(1, left)))
             {
                 refusal = AcceptRefusal.Holder;
             }
-            else if (place.State == AcceptPlaceState.Newcomer && _strangers + _held >= Callers)
+            else if (place.State == AcceptPlaceState.Newcomer && left <= 0)
             {
                 refusal = AcceptRefusal.Callers;
             }

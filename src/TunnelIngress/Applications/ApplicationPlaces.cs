@@ -18,12 +18,14 @@ internal sealed class ApplicationPlaces(AcceptBudget budget)
     public DialException? TakeLocal(AcceptPlace place, string service) =>
         Explain(place.Recognize($"local {service}"), $"The local listeners of service {service} have");
 
+    private string Share => budget.PerHolder is { } share ? $"the limit of {share} connections open" : "as many connections open as are left for all others";
+
     private DialException? Explain(AcceptRefusal? refusal, string who) => refusal switch
     {
         null => null,
         AcceptRefusal.Holder => new DialException(
             Hop.Ingress, "limited",
-            $"{who} the limit of {budget.PerHolder} connections open (Limits:MaxConnectionsPerToken); close some, or look for what leaves them open."),
+            $"{who} {Share} (Limits:MaxConnectionsPerToken); close some, or look for what leaves them open."),
         _ => new DialException(Hop.Ingress, "crowded", "Too many connections are open; try again later."),
     };
 }

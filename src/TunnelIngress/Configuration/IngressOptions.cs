@@ -102,7 +102,7 @@ internal sealed class LimitOptions
     /// <summary>The most of them from one address that have shown no token, IPv6 by /64; 0 for an eighth of them. Not for this host's own.</summary>
     public int MaxConnectionsPerAddress { get; set; }
 
-    /// <summary>The most of them of one application token, or of one local listener's callers; 0 for half of them.</summary>
+    /// <summary>The most of them of one application token, or of one local listener's callers; 0 for no more than are left.</summary>
     public int MaxConnectionsPerToken { get; set; }
 
     /// <summary>The most streams at once.</summary>

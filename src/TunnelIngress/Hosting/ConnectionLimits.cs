@@ -12,9 +12,6 @@ internal static class ConnectionLimits
     /// <summary>Of all places, so many may be taken by one address without a token, if the configuration does not say.</summary>
     private const int AddressShare = 8;
 
-    /// <summary>Of all places, so many may be taken by one token, if the configuration does not say.</summary>
-    private const int TokenShare = 2;
-
     private static readonly TimeSpan LogInterval = TimeSpan.FromSeconds(10);
 
     /// <summary>The budget; what it refuses is counted, and written to the log once in a while.</summary>
@@ -25,9 +22,10 @@ internal static class ConnectionLimits
         // A crowd of strangers must not hide what a token does.
         var (strangers, holders) = (Lines(), Lines());
         AcceptBudget budget = null!;
-        budget = new AcceptBudget(connections, ShareOf(connections, limits.MaxConnectionsPerAddress, AddressShare), OnRefused)
+        var perAddress = limits.MaxConnectionsPerAddress > 0 ? limits.MaxConnectionsPerAddress : Math.Max(1, connections / AddressShare);
+        budget = new AcceptBudget(connections, perAddress, OnRefused)
         {
-            PerHolder = ShareOf(connections, limits.MaxConnectionsPerToken, TokenShare),
+            PerHolder = limits.MaxConnectionsPerToken > 0 ? limits.MaxConnectionsPerToken : null,
         };
         metrics.ObserveConnections(budget);
         return budget;
@@ -44,13 +42,12 @@ internal static class ConnectionLimits
         }
     }
 
-    private static int ShareOf(int connections, int configured, int share) => configured > 0 ? configured : Math.Max(1, connections / share);
-
     private static string Reason(AcceptRefusal refusal, string? holder, AcceptBudget budget) => refusal switch
     {
         AcceptRefusal.Full => $"{budget.Connections} are open (Limits:MaxConnections; by default what the limit of open files, LimitNOFILE, allows)",
         AcceptRefusal.Address => $"{budget.PerAddress} of this address are open that have shown no token (Limits:MaxConnectionsPerAddress)",
-        AcceptRefusal.Holder => $"{budget.PerHolder} of {holder} are open (Limits:MaxConnectionsPerToken)",
+        AcceptRefusal.Holder when budget.PerHolder is { } share => $"{share} of {holder} are open (Limits:MaxConnectionsPerToken)",
+        AcceptRefusal.Holder => $"{holder} has as many as are left for all others (Limits:MaxConnectionsPerToken)",
         AcceptRefusal.Strangers => $"callers of public services have {budget.Strangers}, three quarters of all (Limits:MaxConnections)",
         _ => $"applications have {budget.Callers}, seven eighths of all (Limits:MaxConnections)",
     };

@@ -116,6 +116,44 @@ public sealed class AcceptBudgetTests
     }
 
     [Fact]
+    public void Without_a_number_a_holder_gets_no_more_than_is_left_for_others()
+    {
+        var budget = new AcceptBudget(connections: 64, perAddress: 64, (refusal, _, _) => _refused.Add(refusal));
+
+        Assert.Equal(28, TakeAllFor("first"));
+        Assert.Equal(14, TakeAllFor("second"));
+        Assert.Equal(7, TakeAllFor("third"));
+        Assert.Equal([AcceptRefusal.Holder, AcceptRefusal.Holder, AcceptRefusal.Holder], _refused);
+        Assert.Equal(4, TakeAllFor("fourth"));
+
+        int TakeAllFor(string holder)
+        {
+            var count = 0;
+            while (budget.TryTake(address: null, static () => { })!.Recognize(holder) is null)
+            {
+                count++;
+            }
+
+            return count;
+        }
+    }
+
+    [Fact]
+    public void Strangers_at_their_limit_leave_something_to_each_holder()
+    {
+        var budget = new AcceptBudget(connections: 64, perAddress: 64, (refusal, _, _) => _refused.Add(refusal));
+        var places = Enumerable.Range(0, 64).Select(_ => budget.TryTake(address: null, static () => { })!).ToArray();
+        Assert.Equal(budget.Strangers, places.Count(static place => place.TrySettle()));
+        var newcomers = places[budget.Strangers..];
+
+        Assert.Equal(4, newcomers.Count(static place => place.Recognize("leaky") is null));
+        Assert.Null(newcomers[4].Recognize("other"));
+
+        // Whoever shows a token on a connection that counts already takes nothing from others.
+        Assert.Null(places[0].Recognize("another"));
+    }
+
+    [Fact]
     public void Whoever_had_to_make_room_is_held_by_nobody()
     {
         var places = TakeAll();
