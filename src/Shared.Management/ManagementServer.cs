@@ -49,7 +49,7 @@ public sealed class ManagementServer : IAsyncDisposable
         }
 
         // Bound before there is a web server, which would also log where in it that failed.
-        var socket = ListenSocket.Bind(address, tcp => TakeEveryFamily(tcp, address));
+        var socket = ListenSocket.Bind(address);
         var transport = new SocketTransportFactory(Options.Create(new SocketTransportOptions { CreateBoundListenSocket = _ => socket }), loggers);
         var server = new KestrelServer(Options.Create(OptionsFor(socket.LocalEndPoint!)), transport, loggers);
         var management = new ManagementServer(socket, server, new PrometheusExport(meters));
@@ -78,15 +78,6 @@ public sealed class ManagementServer : IAsyncDisposable
         _server.Dispose();
         _socket.Dispose();
         _export.Dispose();
-    }
-
-    // [::] is every address, those of IPv4 too.
-    private static void TakeEveryFamily(Socket socket, ListenAddress address)
-    {
-        if (IPAddress.IPv6Any.Equals(address.IPEndPoint?.Address))
-        {
-            socket.DualMode = true;
-        }
     }
 
     private static KestrelServerOptions OptionsFor(EndPoint address)

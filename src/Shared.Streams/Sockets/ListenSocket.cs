@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 
 namespace Shared.Streams.Sockets;
@@ -11,7 +12,7 @@ public static class ListenSocket
 
     private const int Backlog = 1024;
 
-    /// <summary>Binds and listens.</summary>
+    /// <summary>Binds and listens; at [::] for every address, those of IPv4 too.</summary>
     /// <param name="address">Where.</param>
     /// <param name="configure">Sets a TCP socket's options before it is bound.</param>
     /// <param name="mode">Who may connect to a Unix socket.</param>
@@ -37,7 +38,12 @@ public static class ListenSocket
             else
             {
                 configure?.Invoke(socket);
-                socket.Bind(address.IPEndPoint!);
+                if (IPAddress.IPv6Any.Equals(address.IPEndPoint!.Address))
+                {
+                    socket.DualMode = true;
+                }
+
+                socket.Bind(address.IPEndPoint);
             }
 
             socket.Listen(Backlog);

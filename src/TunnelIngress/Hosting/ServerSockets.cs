@@ -36,7 +36,7 @@ internal sealed class ServerSockets : IDisposable
         {
             foreach (var address in settings.Listen.Append(settings.Management))
             {
-                bound._sockets.Add((ListenSocket.Bind(address, socket => Prepare(socket, address)), address));
+                bound._sockets.Add((ListenSocket.Bind(address, SocketTuning.Apply), address));
             }
 
             return bound;
@@ -45,16 +45,6 @@ internal sealed class ServerSockets : IDisposable
         {
             bound.Dispose();
             throw;
-        }
-    }
-
-    // As the web server itself does: [::] is every address, those of IPv4 too.
-    private static void Prepare(Socket socket, ListenAddress address)
-    {
-        SocketTuning.Apply(socket);
-        if (IPAddress.IPv6Any.Equals(address.IPEndPoint?.Address))
-        {
-            socket.DualMode = true;
         }
     }
 

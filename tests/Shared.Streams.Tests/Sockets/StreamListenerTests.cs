@@ -36,6 +36,19 @@ public sealed class StreamListenerTests : IDisposable
     }
 
     [Fact]
+    public async Task Every_address_is_every_family()
+    {
+        Assert.SkipUnless(Socket.OSSupportsIPv6, "This machine has no IPv6.");
+        await using var listener = StreamListener.Bind(ListenAddress.Parse("[::]:0"));
+        using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+
+        await client.ConnectAsync(new IPEndPoint(IPAddress.Loopback, listener.LocalAddress.IPEndPoint!.Port), Cancelled);
+
+        var accepted = await listener.AcceptAsync(Cancelled).AsTask().WaitAsync(Patience, Cancelled);
+        await accepted.Stream.DisposeAsync();
+    }
+
+    [Fact]
     public async Task Address_that_is_taken_is_named_in_the_error()
     {
         await using var first = StreamListener.Bind(ListenAddress.Parse("127.0.0.1:0"));
