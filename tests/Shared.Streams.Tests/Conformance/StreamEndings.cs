@@ -54,17 +54,18 @@ public abstract class StreamEndings
     {
         await using var pair = await ConnectAsync();
         var (writer, peer) = Sides(pair, leftIsStuck);
-        var (stuck, before) = await WriteUntilStuckAsync(writer);
+        var stuck = await StuckWriter.StartAsync(writer);
 
         await peer.WriteAsync("bye"u8.ToArray(), Cancelled);
         await peer.CompleteWritesAsync(Cancelled);
 
         Assert.Equal(3, await CountToEndAsync(writer));
-        Assert.False(stuck.IsCompleted);
+        Assert.False(stuck.Writing.IsCompleted);
+        stuck.WriteNoMore();
         var reading = CountToEndAsync(peer);
-        await stuck.WaitAsync(Patience, Cancelled);
+        await stuck.Writing.WaitAsync(Patience, Cancelled);
         await writer.CompleteWritesAsync(Cancelled);
-        Assert.Equal(before + Chunk, await reading);
+        Assert.Equal(stuck.Written, await reading);
     }
 
     [Theory]
@@ -74,11 +75,11 @@ public abstract class StreamEndings
     {
         await using var pair = await ConnectAsync();
         var (aborter, _) = Sides(pair, leftAborts);
-        var (stuck, _) = await WriteUntilStuckAsync(aborter);
+        var stuck = await StuckWriter.StartAsync(aborter);
 
         aborter.Abort(Reason);
 
-        var abort = await Assert.ThrowsAsync<StreamAbortedException>(() => stuck.WaitAsync(Patience, Cancelled));
+        var abort = await Assert.ThrowsAsync<StreamAbortedException>(() => stuck.Writing.WaitAsync(Patience, Cancelled));
         Assert.Equal((Reason, false), (abort.Reason, abort.ByPeer));
     }
 
@@ -89,19 +90,12 @@ public abstract class StreamEndings
     {
         await using var pair = await ConnectAsync();
         var (aborter, peer) = Sides(pair, leftAborts);
-        var (stuck, _) = await WriteUntilStuckAsync(peer);
+        var stuck = await StuckWriter.StartAsync(peer);
 
         aborter.Abort(Reason);
 
         // A web server may let the write that was stuck succeed; then the next ones tell.
-        await Assert.ThrowsAsync<StreamAbortedException>(async () =>
-        {
-            await stuck.WaitAsync(Patience, Cancelled);
-            while (true)
-            {
-                await peer.WriteAsync(new byte[Chunk], Cancelled).AsTask().WaitAsync(Patience, Cancelled);
-            }
-        });
+        await Assert.ThrowsAsync<StreamAbortedException>(() => stuck.Writing.WaitAsync(Patience, Cancelled));
     }
 
     [Theory]
@@ -235,22 +229,5 @@ public abstract class StreamEndings
         }
 
         await stream.CompleteWritesAsync(Cancelled);
-    }
-
-    /// <summary>Writes until a write stays pending because the peer does not read.</summary>
-    private static async Task<(Task Stuck, long Before)> WriteUntilStuckAsync(DuplexStream stream)
-    {
-        for (var before = 0L; before < 64 * MiB; before += Chunk)
-        {
-            var write = stream.WriteAsync(new byte[Chunk], CancellationToken.None).AsTask();
-            if (await Task.WhenAny(write, Task.Delay(300, Cancelled)) != write)
-            {
-                return (write, before);
-            }
-
-            await write;
-        }
-
-        throw new InvalidOperationException("The writer never had to wait.");
     }
 }
