@@ -165,9 +165,10 @@ public abstract class StreamEndings
     [InlineData(false)]
     public async Task Dispose_before_an_end_tells_both_sides(bool leftDisposes)
     {
-        await using var pair = await ConnectAsync();
+        await using var pair = await ConnectPatientAsync();
         var (disposer, peer) = Sides(pair, leftDisposes);
         var pending = disposer.ReadAsync(new byte[1], CancellationToken.None).AsTask();
+        var told = CarriesAbortReason ? ReadAsync(peer) : null;
 
         await disposer.DisposeAsync().AsTask().WaitAsync(Patience, Cancelled);
 
@@ -177,9 +178,9 @@ public abstract class StreamEndings
             Assert.Equal((AbortCode.Dropped, false), (abort.Reason.Code, abort.ByPeer));
         }
 
-        if (CarriesAbortReason)
+        if (told is not null)
         {
-            var theirs = await Assert.ThrowsAsync<StreamAbortedException>(() => ReadAsync(peer));
+            var theirs = await Assert.ThrowsAsync<StreamAbortedException>(() => told);
             Assert.Equal((AbortCode.Dropped, true), (theirs.Reason.Code, theirs.ByPeer));
         }
     }
@@ -202,6 +203,9 @@ public abstract class StreamEndings
 
     /// <summary>Connects a fresh pair.</summary>
     protected abstract Task<StreamPair> ConnectAsync();
+
+    /// <summary>Connects a pair whose last words are not cut short when the peer takes its time to read them, for tests in which it does read.</summary>
+    protected virtual Task<StreamPair> ConnectPatientAsync() => ConnectAsync();
 
     private static (DuplexStream First, DuplexStream Second) Sides(StreamPair pair, bool leftFirst) =>
         leftFirst ? (pair.Left, pair.Right) : (pair.Right, pair.Left);
