@@ -16,11 +16,15 @@ internal static class HealthCheck
     /// <summary>Asks.</summary>
     /// <param name="address">Where the program listens.</param>
     /// <param name="path">What it is asked.</param>
-    /// <param name="cancellationToken">Ends the attempt, which also has a time limit of its own.</param>
+    /// <param name="time">The clock of the time limit that the attempt has of its own.</param>
+    /// <param name="cancellationToken">Ends the attempt, too.</param>
     /// <returns>Ready when the answer is 200.</returns>
     /// <exception cref="IOException">Nothing answers there as a management address does; the message says what to look at.</exception>
-    public static async Task<Readiness> AskAsync(ListenAddress address, string path, CancellationToken cancellationToken)
+    public static async Task<Readiness> AskAsync(ListenAddress address, string path, TimeProvider time, CancellationToken cancellationToken)
     {
+        using var limit = new CancellationTokenSource(Timeout, time);
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+
         // A proxy of the environment is for the way to the ingress.
         using var client = new HttpClient(new SocketsHttpHandler
         {
@@ -29,13 +33,13 @@ internal static class HealthCheck
             ConnectCallback = (_, token) => ConnectAsync(EndPointOf(address), token),
         })
         {
-            Timeout = Timeout,
+            Timeout = System.Threading.Timeout.InfiniteTimeSpan,
             MaxResponseContentBufferSize = MaxAnswer,
         };
         try
         {
-            using var answer = await client.GetAsync(new Uri($"http://localhost{path}"), cancellationToken);
-            var text = await answer.Content.ReadAsStringAsync(cancellationToken);
+            using var answer = await client.GetAsync(new Uri($"http://localhost{path}"), ending.Token);
+            var text = await answer.Content.ReadAsStringAsync(ending.Token);
             return answer.StatusCode is HttpStatusCode.OK or HttpStatusCode.ServiceUnavailable
                 ? new Readiness(answer.StatusCode == HttpStatusCode.OK, text)
                 : throw new IOException($"{address} answered {(int)answer.StatusCode}, which no management address does. Does another program listen there?");

@@ -45,7 +45,7 @@ public static class HealthCommand
 
     private static async Task<int> RunAsync(ListenAddress address, string path, CancellationToken cancellationToken)
     {
-        var (isReady, text) = await HealthCheck.AskAsync(address, path, cancellationToken);
+        var (isReady, text) = await HealthCheck.AskAsync(address, path, TimeProvider.System, cancellationToken);
         foreach (var line in text.TrimEnd('\n').Split('\n'))
         {
             Console.WriteLine(VisibleText.Of(line));

@@ -29,10 +29,14 @@ public sealed class ManagementServer : IAsyncDisposable
     private readonly KestrelServer _server;
     private readonly PrometheusExport _export;
 
-    private ManagementServer(Socket socket, KestrelServer server, PrometheusExport export)
+    private ManagementServer(Socket socket, ListenAddress address, KestrelServer server, PrometheusExport export)
     {
         (_socket, _server, _export) = (socket, server, export);
+        LocalAddress = socket.LocalEndPoint is IPEndPoint bound ? ListenAddress.Of(bound) : address;
     }
+
+    /// <summary>The address with the port that the system chose.</summary>
+    internal ListenAddress LocalAddress { get; }
 
     /// <summary>Serves until it is disposed of; null without an address.</summary>
     /// <param name="address">Where; null for nowhere.</param>
@@ -52,7 +56,7 @@ public sealed class ManagementServer : IAsyncDisposable
         var socket = ListenSocket.Bind(address);
         var transport = new SocketTransportFactory(Options.Create(new SocketTransportOptions { CreateBoundListenSocket = _ => socket }), loggers);
         var server = new KestrelServer(Options.Create(OptionsFor(socket.LocalEndPoint!)), transport, loggers);
-        var management = new ManagementServer(socket, server, new PrometheusExport(meters));
+        var management = new ManagementServer(socket, address, server, new PrometheusExport(meters));
         try
         {
             await server.StartAsync(new Application(new ManagementPages(readiness, management._export)), CancellationToken.None);

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 using Shared.Streams.Sockets;
 
 namespace Shared.Management.Tests;
@@ -13,6 +14,7 @@ public sealed class ManagementServerTests : IDisposable
     private readonly string _meterName = $"tunnel_test_{Guid.NewGuid():N}";
     private readonly string _directory = Directory.CreateTempSubdirectory("tunnel-").FullName;
     private readonly HttpClient _http = new();
+    private readonly FakeTimeProvider _time = new();
     private Readiness _readiness = new(true, "ready: quite");
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
@@ -24,7 +26,7 @@ public sealed class ManagementServerTests : IDisposable
     [Fact]
     public async Task Each_path_has_its_answer_and_readiness_is_asked_anew()
     {
-        var (address, server) = await StartAsync("127.0.0.1:{port}");
+        var (address, server) = await StartAsync("127.0.0.1:0");
         await using (server)
         {
             using var meter = new Meter(_meterName);
@@ -43,25 +45,25 @@ public sealed class ManagementServerTests : IDisposable
     }
 
     [Theory]
-    [InlineData("127.0.0.1:{port}")]
-    [InlineData("0.0.0.0:{port}")]
-    [InlineData("[::1]:{port}")]
-    [InlineData("[::]:{port}")]
+    [InlineData("127.0.0.1:0")]
+    [InlineData("0.0.0.0:0")]
+    [InlineData("[::1]:0")]
+    [InlineData("[::]:0")]
     [InlineData("unix:{dir}/management.sock")]
     public async Task Health_check_tells_what_the_address_says(string text)
     {
         var (address, server) = await StartAsync(text);
         await using var _ = server;
 
-        Assert.Equal(new Readiness(true, "ready: quite\n"), await HealthCheck.AskAsync(address, ManagementPages.Ready, Cancelled));
+        Assert.Equal(new Readiness(true, "ready: quite\n"), await AskAsync(address));
         _readiness = new Readiness(false, "not ready");
-        Assert.Equal(new Readiness(false, "not ready\n"), await HealthCheck.AskAsync(address, ManagementPages.Ready, Cancelled));
+        Assert.Equal(new Readiness(false, "not ready\n"), await AskAsync(address));
     }
 
     [Fact]
     public async Task Every_address_of_IPv6_is_every_address()
     {
-        var (address, server) = await StartAsync("[::]:{port}");
+        var (address, server) = await StartAsync("[::]:0");
         await using var _ = server;
 
         Assert.Equal(HttpStatusCode.OK, (await GetAsync(ListenAddress.Of(new IPEndPoint(IPAddress.Loopback, address.IPEndPoint!.Port)), "/healthz")).Status);
@@ -70,7 +72,7 @@ public sealed class ManagementServerTests : IDisposable
     [Fact]
     public async Task Address_that_is_taken_is_named()
     {
-        var (address, server) = await StartAsync("127.0.0.1:{port}");
+        var (address, server) = await StartAsync("127.0.0.1:0");
         await using var _ = server;
 
         var refused = await Assert.ThrowsAsync<IOException>(() => ManagementServer.StartAsync(address, () => _readiness, NullLoggerFactory.Instance));
@@ -80,9 +82,12 @@ public sealed class ManagementServerTests : IDisposable
     [Fact]
     public async Task Health_check_says_that_nothing_answers()
     {
-        var address = ListenAddress.Parse(Filled("127.0.0.1:{port}"));
+        // A port that nobody else is given meanwhile.
+        using var bound = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        bound.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        var address = ListenAddress.Of((IPEndPoint)bound.LocalEndPoint!);
 
-        var failed = await Assert.ThrowsAsync<IOException>(() => HealthCheck.AskAsync(address, ManagementPages.Ready, Cancelled));
+        var failed = await Assert.ThrowsAsync<IOException>(() => AskAsync(address));
         Assert.StartsWith($"{address} does not answer: Connection refused", failed.Message, StringComparison.Ordinal);
     }
 
@@ -96,9 +101,13 @@ public sealed class ManagementServerTests : IDisposable
     {
         using var other = new TcpListener(IPAddress.Loopback, 0);
         other.Start();
-        var asked = HealthCheck.AskAsync(ListenAddress.Of((IPEndPoint)other.LocalEndpoint), ManagementPages.Ready, Cancelled);
+        var asked = AskAsync(ListenAddress.Of((IPEndPoint)other.LocalEndpoint));
         using var accepted = await other.AcceptSocketAsync(Cancelled);
         await accepted.SendAsync(Encoding.ASCII.GetBytes(answer), Cancelled);
+        if (answer.Length == 0)
+        {
+            _time.Advance(HealthCheck.Timeout);
+        }
 
         Assert.Contains(expected, (await Assert.ThrowsAsync<IOException>(() => asked)).Message, StringComparison.Ordinal);
     }
@@ -111,16 +120,13 @@ public sealed class ManagementServerTests : IDisposable
 
     private async Task<(ListenAddress Address, ManagementServer Server)> StartAsync(string text)
     {
-        var address = ListenAddress.Parse(Filled(text));
-        return (address, (await ManagementServer.StartAsync(address, () => _readiness, NullLoggerFactory.Instance, _meterName))!);
+        var address = ListenAddress.Parse(text.Replace("{dir}", _directory, StringComparison.Ordinal));
+        var server = (await ManagementServer.StartAsync(address, () => _readiness, NullLoggerFactory.Instance, _meterName))!;
+        return (server.LocalAddress, server);
     }
 
-    private string Filled(string text)
-    {
-        using var free = new TcpListener(IPAddress.Loopback, 0);
-        free.Start();
-        return text.Replace("{port}", $"{((IPEndPoint)free.LocalEndpoint).Port}", StringComparison.Ordinal).Replace("{dir}", _directory, StringComparison.Ordinal);
-    }
+    /// <summary>Asks, with a time limit that is reached only where a test says so.</summary>
+    private Task<Readiness> AskAsync(ListenAddress address) => HealthCheck.AskAsync(address, ManagementPages.Ready, _time, Cancelled);
 
     private async Task<(HttpStatusCode Status, string Text)> GetAsync(ListenAddress address, string path)
     {

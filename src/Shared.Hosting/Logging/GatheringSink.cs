@@ -117,6 +117,9 @@ internal sealed class GatheringSink : ILogEventSink, IDisposable
             }
             while (Volatile.Read(ref _armed) != 0 && !_ending);
         }
+
+        // Whoever ends the program does not wait for long, and what came with the last write would be lost with him.
+        Write();
     }
 
     private void Write()

@@ -51,6 +51,9 @@ public abstract class WebSocketDuplexStream : DuplexStream
         End,
     }
 
+    /// <summary>The clock of last words and of how long the peer may take to hear them.</summary>
+    internal TimeProvider Time { get; init; } = TimeProvider.System;
+
     private protected WebSocket WebSocket => _webSocket;
 
     private protected bool ReadEnded => _readEnded;
@@ -312,7 +315,7 @@ public abstract class WebSocketDuplexStream : DuplexStream
 
     private async Task SayAbortThenCutAsync(StreamAbort reason)
     {
-        using var limit = new CancellationTokenSource(LastWordTimeout);
+        using var limit = new CancellationTokenSource(LastWordTimeout, Time);
         try
         {
             await SayAbortAsync(reason, limit.Token);
@@ -336,7 +339,7 @@ public abstract class WebSocketDuplexStream : DuplexStream
             return;
         }
 
-        using var limit = new CancellationTokenSource(LastWordTimeout);
+        using var limit = new CancellationTokenSource(LastWordTimeout, Time);
         try
         {
             await _webSocket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, limit.Token);
@@ -353,7 +356,7 @@ public abstract class WebSocketDuplexStream : DuplexStream
     /// </summary>
     private async Task DrainAsync(TimeSpan atMost)
     {
-        using var limit = new CancellationTokenSource(atMost);
+        using var limit = new CancellationTokenSource(atMost, Time);
         var buffer = ArrayPool<byte>.Shared.Rent(16 * 1024);
         try
         {

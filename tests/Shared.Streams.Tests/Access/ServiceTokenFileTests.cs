@@ -71,13 +71,13 @@ public sealed class ServiceTokenFileTests : IDisposable
     public async Task File_that_is_half_written_for_a_moment_only_is_read_when_it_is_whole()
     {
         await WriteAsync("""{"clientId":"a.access","clientSecret":"one"}""");
-        var time = new FakeTimeProvider();
+        var time = new WatchedTime();
         var source = ServiceTokenFile.Open(_path, Unexpected, time);
         await WriteAsync("""{"clientId":"a.access","clientS""");
         var asking = source.GetAsync(TestContext.Current.CancellationToken).AsTask();
 
-        // Its first attempts fail, and are told to nobody.
-        await Task.Delay(100, TestContext.Current.CancellationToken);
+        // Its first attempt fails, and is told to nobody.
+        await time.IsWaitedFor.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
         await WriteAsync("""{"clientId":"a.access","clientSecret":"second"}""");
         while (!asking.IsCompleted)
         {
@@ -97,4 +97,19 @@ public sealed class ServiceTokenFileTests : IDisposable
     private static void Unexpected(string problem) => Assert.Fail(problem);
 
     private Task WriteAsync(string content) => File.WriteAllTextAsync(_path, content, TestContext.Current.CancellationToken);
+
+    /// <summary>Tells when somebody has begun to wait for it.</summary>
+    private sealed class WatchedTime : FakeTimeProvider
+    {
+        private readonly TaskCompletionSource _isWaitedFor = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task IsWaitedFor => _isWaitedFor.Task;
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            var timer = base.CreateTimer(callback, state, dueTime, period);
+            _isWaitedFor.TrySetResult();
+            return timer;
+        }
+    }
 }

@@ -69,7 +69,7 @@ public abstract class DuplexStreamConformance : StreamEndings
     [InlineData(false)]
     public async Task Abort_fails_the_peers_pending_read_and_our_own(bool leftAborts)
     {
-        await using var pair = await ConnectAsync();
+        await using var pair = await ConnectPatientAsync();
         var (aborter, peer) = leftAborts ? (pair.Left, pair.Right) : (pair.Right, pair.Left);
         var own = aborter.ReadAsync(new byte[1], CancellationToken.None).AsTask();
         var remote = peer.ReadAsync(new byte[1], CancellationToken.None).AsTask();

@@ -72,11 +72,11 @@ internal sealed class CarrierPair : IAsyncDisposable
     private readonly StreamPair _inner;
     private readonly System.Threading.Channels.Channel<IncomingStream> _incoming = System.Threading.Channels.Channel.CreateUnbounded<IncomingStream>();
 
-    public CarrierPair(StreamPair inner, bool knowsLeaving = true)
+    public CarrierPair(StreamPair inner, bool knowsLeaving = true, TimeProvider? time = null)
     {
         _inner = inner;
-        Opener = new Multiplexer(inner.Left, TimeProvider.System);
-        Acceptor = new Multiplexer(inner.Right, TimeProvider.System, incoming => _incoming.Writer.TryWrite(incoming)) { PeerKnowsLeaving = knowsLeaving };
+        Opener = new Multiplexer(inner.Left, time ?? TimeProvider.System);
+        Acceptor = new Multiplexer(inner.Right, time ?? TimeProvider.System, incoming => _incoming.Writer.TryWrite(incoming)) { PeerKnowsLeaving = knowsLeaving };
         (OpenerRun, AcceptorRun) = (Opener.RunAsync(), Acceptor.RunAsync());
     }
 

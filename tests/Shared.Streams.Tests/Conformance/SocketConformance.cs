@@ -50,8 +50,8 @@ internal static class Sockets
         await using var listener = StreamListener.Bind(address);
         var accepting = listener.AcceptAsync(TestContext.Current.CancellationToken);
         IDialer dialer = listener.LocalAddress.UnixPath is { } path
-            ? new UnixDialer(path, TimeSpan.FromSeconds(10), TimeProvider.System)
-            : new TcpDialer("127.0.0.1", listener.LocalAddress.IPEndPoint!.Port, TimeSpan.FromSeconds(10), TimeProvider.System);
+            ? new UnixDialer(path, TimeSpan.FromSeconds(30), TimeProvider.System)
+            : new TcpDialer("127.0.0.1", listener.LocalAddress.IPEndPoint!.Port, TimeSpan.FromSeconds(30), TimeProvider.System);
         var left = await dialer.DialAsync(TestContext.Current.CancellationToken);
         return new StreamPair(left, (await accepting).Stream);
     }

@@ -8,16 +8,22 @@ public sealed class ChannelOverWsConformance : DuplexStreamConformance
     protected override int Bulk => 64 * 1024 * 1024;
 
     protected override Task<StreamPair> ConnectAsync() => Channels.ConnectAsync(tls: false);
+
+    protected override Task<StreamPair> ConnectPatientAsync() => Channels.ConnectAsync(tls: false, new SlowTime());
 }
 
 public sealed class ChannelOverWssConformance : DuplexStreamConformance
 {
     protected override Task<StreamPair> ConnectAsync() => Channels.ConnectAsync(tls: true);
+
+    protected override Task<StreamPair> ConnectPatientAsync() => Channels.ConnectAsync(tls: true, new SlowTime());
 }
 
 public sealed class TlsInsideChannelConformance : DuplexStreamConformance
 {
     protected override async Task<StreamPair> ConnectAsync() => await Tls.OverAsync(await Channels.ConnectAsync(tls: false));
+
+    protected override async Task<StreamPair> ConnectPatientAsync() => await Tls.OverAsync(await Channels.ConnectAsync(tls: false, new SlowTime()));
 }
 
 /// <summary>Contract 2's plain bytes: an end is a Close frame, so there is no half-close, and a lost peer has ended normally.</summary>
@@ -39,6 +45,17 @@ public sealed class RawWebSocketConformance : DuplexStreamConformance
 
 internal static class Channels
 {
-    public static Task<StreamPair> ConnectAsync(bool tls) => WebSocketServer.ConnectAsync(
-        tls, static client => new ChannelStream(client), static (server, closed) => new ChannelStream(server, closed));
+    public static Task<StreamPair> ConnectAsync(bool tls, TimeProvider? time = null)
+    {
+        var clock = time ?? TimeProvider.System;
+        return WebSocketServer.ConnectAsync(
+            tls, client => new ChannelStream(client) { Time = clock }, (server, closed) => new ChannelStream(server, closed) { Time = clock });
+    }
+}
+
+/// <summary>A clock whose timers take thirty times as long.</summary>
+internal sealed class SlowTime : TimeProvider
+{
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+        base.CreateTimer(callback, state, dueTime * 30, period);
 }

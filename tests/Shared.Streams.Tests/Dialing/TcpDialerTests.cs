@@ -38,10 +38,7 @@ public sealed class TcpDialerTests
     [Fact]
     public async Task Refused_connection_names_hop_and_code()
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        var port = PortOf(listener);
-        listener.Stop();
+        using var taken = Unserved(out var port);
 
         var exception = await Assert.ThrowsAsync<DialException>(async () => await Dialer("localhost", port).DialAsync(CancellationToken.None));
 
@@ -53,10 +50,7 @@ public sealed class TcpDialerTests
     public async Task Connections_that_fail_leave_nothing_behind()
     {
         Assert.SkipUnless(EpollLoop.IsSupported, "the runtime's own loop is the runtime's");
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        var port = PortOf(listener);
-        listener.Stop();
+        using var taken = Unserved(out var port);
         const int Dials = 2000;
         var before = EpollLoop.Watched;
 
@@ -145,6 +139,15 @@ public sealed class TcpDialerTests
 
         Assert.Equal("no-such-socket", exception.Code);
         Assert.Contains(path, exception.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>A port of this machine that refuses connections, and that nobody else is given meanwhile.</summary>
+    private static Socket Unserved(out int port)
+    {
+        var socket = new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp) { DualMode = true };
+        socket.Bind(new IPEndPoint(IPAddress.IPv6Any, 0));
+        port = ((IPEndPoint)socket.LocalEndPoint!).Port;
+        return socket;
     }
 
     private static TcpDialer Dialer(string host, int port) => new(host, port, Patience, TimeProvider.System);

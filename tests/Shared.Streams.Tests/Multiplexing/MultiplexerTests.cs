@@ -177,7 +177,7 @@ public sealed class MultiplexerTests
     [Fact]
     public async Task Drained_carrier_ends_in_order_after_its_last_stream()
     {
-        await using var carrier = Connect();
+        await using var carrier = Connect(new FakeTimeProvider());
         var (left, right) = await carrier.OpenAsync();
 
         carrier.Opener.Drain();
@@ -193,7 +193,7 @@ public sealed class MultiplexerTests
     [Fact]
     public async Task Accepting_end_that_drains_loses_no_stream()
     {
-        await using var carrier = Connect();
+        await using var carrier = Connect(new FakeTimeProvider());
         var running = await carrier.OpenAsync();
 
         carrier.Acceptor.Drain();
@@ -213,7 +213,7 @@ public sealed class MultiplexerTests
     [Fact]
     public async Task Leaving_is_told_of_one_stream_and_of_all_of_a_carrier_that_drains()
     {
-        await using var carrier = Connect();
+        await using var carrier = Connect(new FakeTimeProvider());
         var (left, right) = await carrier.OpenAsync();
         var (other, otherRight) = await carrier.OpenAsync();
         Assert.False(left.IsLeaving || other.IsLeaving);
@@ -240,7 +240,7 @@ public sealed class MultiplexerTests
     public async Task Stream_that_crosses_a_drain_was_not_taken()
     {
         var (peer, ours) = MemoryDuplexStream.CreatePair();
-        var opener = new Multiplexer(ours, TimeProvider.System);
+        var opener = new Multiplexer(ours, new FakeTimeProvider());
         var run = opener.RunAsync();
         var taken = opener.Open(new Open("id", "service"));
         var crossing = opener.Open(new Open("id", "service"));
@@ -287,10 +287,11 @@ public sealed class MultiplexerTests
         return frame;
     }
 
-    private static CarrierPair Connect()
+    /// <summary>A carrier that ends gives its peer two seconds to do so, too, which a clock that stands still makes as long as it takes.</summary>
+    private static CarrierPair Connect(TimeProvider? time = null)
     {
         var (left, right) = MemoryDuplexStream.CreatePair();
-        return new CarrierPair(new StreamPair(left, right));
+        return new CarrierPair(new StreamPair(left, right), time: time);
     }
 
     private static Task EchoAsync((DuplexStream Left, DuplexStream Right) pair) => EchoAsync(pair.Left, pair.Right, "echo"u8.ToArray());

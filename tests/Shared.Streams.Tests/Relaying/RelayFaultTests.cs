@@ -36,7 +36,7 @@ public sealed class RelayFaultTests
             left -= await target.ReadAsync(new byte[left], Cancelled);
         }
 
-        await pool.EmptyAgain.Task.WaitAsync(Patience, Cancelled);
+        Assert.True(SpinWait.SpinUntil(() => pool.Rented == 0, Patience));
         application.Abort(StreamAbort.Reset);
         await relay.WaitAsync(Patience, Cancelled);
     }
@@ -78,7 +78,7 @@ public sealed class RelayFaultTests
     {
         private int _rented;
 
-        public TaskCompletionSource EmptyAgain { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        public int Rented => Volatile.Read(ref _rented);
 
         public override byte[] Rent(int minimumLength)
         {
@@ -88,11 +88,8 @@ public sealed class RelayFaultTests
 
         public override void Return(byte[] array, bool clearArray = false)
         {
+            Interlocked.Decrement(ref _rented);
             Shared.Return(array, clearArray);
-            if (Interlocked.Decrement(ref _rented) == 0)
-            {
-                EmptyAgain.TrySetResult();
-            }
         }
     }
 }

@@ -64,6 +64,24 @@ public abstract class SocketClosingTests : SocketPairTests
     }
 
     [Fact]
+    public async Task Disposal_after_our_end_with_a_mebibyte_unread_destroys_nothing_in_flight()
+    {
+        var (stream, raw) = await ConnectAsync();
+        using var _ = raw;
+        var sending = SendAllAsync(raw, MiB);
+        var counting = CountToEndAsync(raw);
+        await stream.WriteAsync(new byte[MiB], Cancelled);
+        await stream.CompleteWritesAsync(Cancelled);
+
+        var disposal = stream.DisposeAsync().AsTask();
+
+        Assert.Equal(MiB, await counting);
+        await sending;
+        raw.Shutdown(SocketShutdown.Send);
+        await disposal.WaitAsync(Patience, Cancelled);
+    }
+
+    [Fact]
     public async Task Peer_who_has_closed_is_not_waited_for()
     {
         var (stream, raw) = await ConnectAsync();

@@ -69,24 +69,6 @@ public abstract class SocketStreamTests(Func<Socket, SocketStream> over) : Socke
     }
 
     [Fact]
-    public async Task Disposal_after_our_end_with_a_mebibyte_unread_destroys_nothing_in_flight()
-    {
-        var (stream, raw) = await ConnectAsync();
-        using var _ = raw;
-        var sending = SendAllAsync(raw, MiB);
-        var counting = CountToEndAsync(raw);
-        await stream.WriteAsync(new byte[MiB], Cancelled);
-        await stream.CompleteWritesAsync(Cancelled);
-
-        var disposal = stream.DisposeAsync().AsTask();
-
-        Assert.Equal(MiB, await counting);
-        await sending;
-        raw.Shutdown(SocketShutdown.Send);
-        await disposal.WaitAsync(Patience, Cancelled);
-    }
-
-    [Fact]
     public async Task Disposal_after_our_end_does_not_wait_for_a_peer_that_never_closes()
     {
         var (stream, raw) = await ConnectAsync();
