@@ -61,8 +61,8 @@ internal sealed class WireClient : IAsyncDisposable
     }
 
     /// <summary>
-    /// Asks the pooler to cancel, and waits until it has taken the request. The request is there before its connection is served, so that it has
-    /// found its query by the time this returns, whenever it is done.
+    /// Asks the pooler to cancel, and waits until it has done so. The request is there before its connection is served: it has found its query
+    /// when the caller gets the task, and not some time later.
     /// </summary>
     public static async Task CancelAsync(PostgresPooler pooler, int processId, byte[] key)
     {
