@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.Extensions.Time.Testing;
 using Npgsql;
 using Shared.Pooling.Postgres;
 using Shared.Streams.Dialing;
@@ -12,6 +13,8 @@ public sealed class StartupRefusalTests : IAsyncDisposable
 {
     private static readonly DialException Offline = new(Hop.Connector, "offline", "No connector is online for orders-db.");
 
+    // Time does not pass: what is answered or reset is so at once.
+    private readonly FakeTimeProvider _time = new();
     private readonly StreamListener _listener = StreamListener.Bind(ListenAddress.Parse("127.0.0.1:0"));
 
     [Theory]
@@ -20,7 +23,7 @@ public sealed class StartupRefusalTests : IAsyncDisposable
     public async Task Driver_gets_the_reason_as_a_PostgreSQL_error(string sslMode)
     {
         await using var refusing = RefuseAll(Offline);
-        await using var connection = new NpgsqlConnection($"Host=127.0.0.1;Port={Port};Username=app;Pooling=false;SSL Mode={sslMode}");
+        await using var connection = new NpgsqlConnection($"Host=127.0.0.1;Port={Port};Username=app;Pooling=false;Timeout=60;SSL Mode={sslMode}");
 
         var exception = await Assert.ThrowsAsync<PostgresException>(() => connection.OpenAsync(TestContext.Current.CancellationToken));
 
@@ -36,7 +39,7 @@ public sealed class StartupRefusalTests : IAsyncDisposable
     public async Task Code_becomes_the_SQLSTATE_that_users_expect(string code, string sqlState)
     {
         await using var refusing = RefuseAll(new DialException(Hop.Ingress, code, "y"));
-        await using var connection = new NpgsqlConnection($"Host=127.0.0.1;Port={Port};Username=app;Pooling=false");
+        await using var connection = new NpgsqlConnection($"Host=127.0.0.1;Port={Port};Username=app;Pooling=false;Timeout=60");
 
         var exception = await Assert.ThrowsAsync<PostgresException>(() => connection.OpenAsync(TestContext.Current.CancellationToken));
 
@@ -83,7 +86,7 @@ public sealed class StartupRefusalTests : IAsyncDisposable
         return new Refusing(stop, AcceptLoop.RunAsync(
             _listener,
             new AcceptBudget(100, 100, static (_, _, _) => Assert.Fail("there is room")),
-            (accepted, stopped) => StartupRefusal.AnswerAsync(accepted.Stream, failure, TimeProvider.System, stopped),
+            (accepted, stopped) => StartupRefusal.AnswerAsync(accepted.Stream, failure, _time, stopped),
             static exception => Assert.Fail(exception.ToString()),
             TimeProvider.System,
             stop.Token));
@@ -92,7 +95,7 @@ public sealed class StartupRefusalTests : IAsyncDisposable
     private async Task RefuseAsync(DialException failure)
     {
         var accepted = await _listener.AcceptAsync(TestContext.Current.CancellationToken);
-        await StartupRefusal.AnswerAsync(accepted.Stream, failure, TimeProvider.System, TestContext.Current.CancellationToken);
+        await StartupRefusal.AnswerAsync(accepted.Stream, failure, _time, TestContext.Current.CancellationToken);
     }
 
     private async Task AssertResetAsync(byte[] first)

@@ -1,4 +1,7 @@
+using System.Diagnostics;
 using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 using Npgsql;
 
 namespace Tunnel.Testing;
@@ -10,6 +13,9 @@ namespace Tunnel.Testing;
 public sealed class PostgresServer : IAsyncDisposable
 {
     private const int DefaultPort = 5432;
+    private const int MostPorts = 5;
+
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     private readonly string _directory;
     private readonly string _binaries;
@@ -31,7 +37,7 @@ public sealed class PostgresServer : IAsyncDisposable
 
     /// <summary>Makes and starts a server; its superuser is postgres, without a password.</summary>
     /// <param name="prepare">Writes into the data directory before the start: settings, certificates, pg_hba.conf.</param>
-    /// <param name="tcpPort">A port of the loopback address to listen on, too; the socket has its number then.</param>
+    /// <param name="tcpPort">A port of the loopback address to listen on, too, 0 for a free one; the socket has its number then.</param>
     public static async Task<PostgresServer> StartAsync(Func<string, Task>? prepare = null, int? tcpPort = null)
     {
         var server = new PostgresServer(Directory.CreateTempSubdirectory("pg-").FullName, FindBinaries());
@@ -72,9 +78,7 @@ public sealed class PostgresServer : IAsyncDisposable
     {
         if (_server is not null)
         {
-            _server.CloseInput();
-            await _server.WaitForExitAsync();
-            await _server.DisposeAsync();
+            await StopServerAsync(_server);
         }
 
         Directory.Delete(_directory, recursive: true);
@@ -84,23 +88,47 @@ public sealed class PostgresServer : IAsyncDisposable
 
     private async Task StartServerAsync(int? tcpPort)
     {
-        Port = tcpPort ?? DefaultPort;
+        for (var attempt = 1; ; attempt++)
+        {
+            Port = tcpPort is 0 ? FreePort() : tcpPort ?? DefaultPort;
+            var server = _server = LaunchServer(listens: tcpPort is not null);
+            if (await AnswersAsync(server))
+            {
+                return;
+            }
+
+            // Nobody can keep a port free between its choice and the server's start: somebody else may have been given it.
+            if (tcpPort is not 0 || attempt == MostPorts || !IsPortTaken(server))
+            {
+                throw new TimeoutException($"PostgreSQL did not start:\n{server.Output}");
+            }
+
+            await StopServerAsync(server);
+        }
+    }
+
+    private ProgramProcess LaunchServer(bool listens)
+    {
         string[] arguments =
         [
-            "-D", Data, "-k", _directory, "-p", Port.ToString(CultureInfo.InvariantCulture), "-c", $"listen_addresses={(tcpPort is null ? "" : "127.0.0.1")}", "-c", "fsync=off",
+            "-D", Data, "-k", _directory, "-p", Port.ToString(CultureInfo.InvariantCulture), "-c", $"listen_addresses={(listens ? "127.0.0.1" : "")}", "-c", "fsync=off",
             "-c", "full_page_writes=off", "-c", "max_connections=200", "-c", "max_wal_size=4GB",
         ];
         var (program, all) = AsPostgres("postgres", arguments);
 
         // The shell stops the server when its input ends: by us, or because we have died.
-        _server = ProgramProcess.Start("sh", ["-c", "\"$@\" & read _; kill -QUIT $!; wait $!", "sh", program, .. all]);
-        for (var attempt = 0; attempt < 300; attempt++)
+        return ProgramProcess.Start("sh", ["-c", "\"$@\" & read _; kill -QUIT $!; wait $!", "sh", program, .. all]);
+    }
+
+    private async Task<bool> AnswersAsync(ProgramProcess server)
+    {
+        for (var watch = Stopwatch.StartNew(); watch.Elapsed < Patience && !IsPortTaken(server);)
         {
             try
             {
                 await using var connection = new NpgsqlConnection(ConnectionString());
                 await connection.OpenAsync();
-                return;
+                return true;
             }
             catch (NpgsqlException)
             {
@@ -108,7 +136,23 @@ public sealed class PostgresServer : IAsyncDisposable
             }
         }
 
-        throw new TimeoutException($"PostgreSQL did not start:\n{_server.Output}");
+        return false;
+    }
+
+    private static bool IsPortTaken(ProgramProcess server) => server.Output.Contains("could not create any TCP/IP sockets", StringComparison.Ordinal);
+
+    private static async Task StopServerAsync(ProgramProcess server)
+    {
+        server.CloseInput();
+        await server.WaitForExitAsync(Patience);
+        await server.DisposeAsync();
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     private Task<CommandResult> RunAsPostgresAsync(string program, params string[] arguments)

@@ -43,7 +43,7 @@ internal sealed class AdminContext(IStateStore store, string stateDirectory, boo
         command.SetAction(async (result, cancellationToken) =>
         {
             var directory = State.StateDirectory.Resolve(result.GetValue(state));
-            var store = new SqliteStateStore(directory);
+            var store = new SqliteStateStore(directory, SqliteStateStore.CommandBusyTimeoutSeconds);
             try
             {
                 await open(store, cancellationToken);

@@ -9,6 +9,12 @@ namespace TunnelIngress.State;
 /// <summary>The state in one SQLite file: durable before a change returns (WAL, synchronous=FULL), readable by its owner only.</summary>
 internal sealed partial class SqliteStateStore : IStateStore
 {
+    /// <summary>
+    /// So long an administrator's command waits until others have written, in seconds. Several that are started at once begin their program within
+    /// their turn, which takes its time on a busy machine; and a command that has waited is better than one that has to be given again.
+    /// </summary>
+    public const int CommandBusyTimeoutSeconds = 60;
+
     private const int Full = 13;
     private const int ConstraintViolation = 19;
     private const int BusyTimeoutSeconds = 10;
@@ -18,7 +24,8 @@ internal sealed partial class SqliteStateStore : IStateStore
 
     /// <summary>Names the store; nothing is opened yet.</summary>
     /// <param name="directory">The state directory; made with mode 0700 when it does not exist.</param>
-    public SqliteStateStore(string directory)
+    /// <param name="busyTimeoutSeconds">How long to wait until others have written.</param>
+    public SqliteStateStore(string directory, int busyTimeoutSeconds = BusyTimeoutSeconds)
     {
         _directory = directory;
         Path = System.IO.Path.Combine(directory, "tunnel.db");
@@ -26,7 +33,7 @@ internal sealed partial class SqliteStateStore : IStateStore
         {
             DataSource = Path,
             ForeignKeys = true,
-            DefaultTimeout = BusyTimeoutSeconds,
+            DefaultTimeout = busyTimeoutSeconds,
         }.ToString();
     }
 

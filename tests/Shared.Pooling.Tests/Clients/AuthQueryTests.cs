@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.Extensions.Time.Testing;
 using Shared.Pooling.Postgres;
 using Shared.Pooling.Postgres.Clients;
 using Shared.Pooling.Postgres.Sessions;
@@ -10,7 +11,12 @@ namespace Shared.Pooling.Tests.Clients;
 public sealed class AuthQueryTests(PoolFixture fixture)
 {
     // Every name is a user's; those that begin with "slow" take their time.
-    private const string Query = "select $1::text, 'md5' || md5($1) from pg_sleep(case when $1 like 'slow%' then 60 else 0 end)";
+    private const string Query = "select $1::text, 'md5' || md5($1) from pg_sleep(case when $1 like 'slow%' then 600 else 0 end)";
+
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+
+    // Time does not pass: what is known stays known, and no lookup is given up.
+    private readonly FakeTimeProvider _time = new();
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
@@ -18,7 +24,7 @@ public sealed class AuthQueryTests(PoolFixture fixture)
     public async Task One_address_takes_its_share_of_the_queue_only()
     {
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(Cancelled);
-        await using var users = new AuthQuery(fixture.Origin, Query, TimeProvider.System);
+        await using var users = new AuthQuery(fixture.Origin, Query, _time);
         var waiting = Enumerable.Range(0, LookupQueue.MostOfOneAddress)
             .Select(number => users.FindAsync($"slow{number}", $"192.0.2.1:{1024 + number}", enough.Token).AsTask()).ToArray();
 
@@ -29,7 +35,7 @@ public sealed class AuthQueryTests(PoolFixture fixture)
 
         Assert.Equal("53300", refused.Error.Code);
         Assert.DoesNotContain(fixture.Server.SocketPath, refused.Message, StringComparison.Ordinal);
-        Assert.NotNull(await other.WaitAsync(TimeSpan.FromSeconds(20), Cancelled));
+        Assert.NotNull(await other.WaitAsync(Patience, Cancelled));
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => along);
         foreach (var ended in waiting)
         {
@@ -43,7 +49,7 @@ public sealed class AuthQueryTests(PoolFixture fixture)
     public async Task Who_finds_the_queue_full_is_told_so_at_once()
     {
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(Cancelled);
-        await using var users = new AuthQuery(fixture.Origin, Query, TimeProvider.System);
+        await using var users = new AuthQuery(fixture.Origin, Query, _time);
         await using var pooler = new PostgresPooler(
             PoolFixture.Configuration(new PoolDefinition(fixture.Origin, new PostgresPoolOptions()), new Directory(users)), new PoolEvents(), TimeProvider.System);
         var waiting = Enumerable.Range(0, LookupQueue.MostUsers)
@@ -60,7 +66,7 @@ public sealed class AuthQueryTests(PoolFixture fixture)
     public async Task Many_logins_of_one_user_are_one_query()
     {
         await fixture.ScalarAsync("create sequence lookups");
-        await using var users = new AuthQuery(fixture.Origin, "select $1::text, 'md5' || lpad(nextval('lookups')::text, 32, '0') from pg_sleep(0.2)", TimeProvider.System);
+        await using var users = new AuthQuery(fixture.Origin, "select $1::text, 'md5' || lpad(nextval('lookups')::text, 32, '0') from pg_sleep(0.2)", _time);
 
         var found = await Task.WhenAll(Enumerable.Range(0, 500).Select(_ => users.FindAsync("app", "192.0.2.1:9", Cancelled).AsTask()));
 
@@ -71,14 +77,14 @@ public sealed class AuthQueryTests(PoolFixture fixture)
     [Fact]
     public async Task Answer_that_nobody_waited_for_is_not_the_next_users()
     {
-        await using var users = new AuthQuery(fixture.Origin, Query, TimeProvider.System);
+        await using var users = new AuthQuery(fixture.Origin, Query, _time);
         await users.FindAsync("first", "192.0.2.1:9", Cancelled);
         using var impatient = new CancellationTokenSource(TimeSpan.FromMilliseconds(100));
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await users.FindAsync("slow", "192.0.2.1:9", impatient.Token));
 
         var second = users.FindAsync("second", "192.0.2.1:9", Cancelled).AsTask();
-        Assert.NotNull(await second.WaitAsync(TimeSpan.FromSeconds(20), Cancelled));
+        Assert.NotNull(await second.WaitAsync(Patience, Cancelled));
     }
 
     [Fact]

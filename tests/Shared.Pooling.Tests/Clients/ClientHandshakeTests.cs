@@ -215,7 +215,7 @@ public sealed class ClientHandshakeTests
         var (client, reader) = Pair();
         await client.WriteAsync(bytes, Cancelled);
         await client.CompleteWritesAsync(Cancelled);
-        return await new ClientHandshake(options ?? new HandshakeOptions()).RunAsync(reader, Cancelled).WaitAsync(TimeSpan.FromSeconds(20), Cancelled);
+        return await new ClientHandshake(options ?? new HandshakeOptions()).RunAsync(reader, Cancelled).WaitAsync(TimeSpan.FromMinutes(1), Cancelled);
     }
 
     private static async Task<string?> NegotiationAsync(DuplexStream client)

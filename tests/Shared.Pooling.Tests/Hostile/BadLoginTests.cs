@@ -1,4 +1,5 @@
 using System.Text;
+using Microsoft.Extensions.Time.Testing;
 using Shared.Pooling.Postgres;
 using Shared.Pooling.Postgres.Clients;
 using Shared.Pooling.Tests.Postgres;
@@ -153,7 +154,8 @@ public sealed class BadLoginTests(PoolFixture fixture)
     public async Task Silence_is_ended_by_the_login_timeout()
     {
         var events = new PoolEvents();
-        await using var pooler = fixture.StartPooler(max: 1, events: events, handshake: new HandshakeOptions { LoginTimeout = TimeSpan.FromSeconds(2) });
+        var time = new FakeTimeProvider();
+        await using var pooler = fixture.StartPooler(max: 1, events: events, handshake: new HandshakeOptions { LoginTimeout = TimeSpan.FromSeconds(2) }, time: time);
         var silent = new List<WireClient>();
         foreach (var state in States.Select(static row => row.Data))
         {
@@ -167,7 +169,7 @@ public sealed class BadLoginTests(PoolFixture fixture)
 
         foreach (var client in silent)
         {
-            await client.ServedAsync();
+            await time.PassUntilAsync(client.ServedAsync());
             await client.DisposeAsync();
         }
 

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Time.Testing;
 using Shared.Pooling.Tests.Postgres;
 using Shared.Streams;
 
@@ -106,7 +107,8 @@ public sealed class BadRequestTests(PoolFixture fixture)
     [InlineData(false)]
     public async Task Query_behind_an_error_without_a_Sync_leaves_the_next_client_alone(bool leaves)
     {
-        await using var pooler = fixture.StartPooler(max: 1, waitTimeout: TimeSpan.FromMilliseconds(300));
+        var time = new FakeTimeProvider();
+        await using var pooler = fixture.StartImpatientPooler(time);
         var client = await WireClient.ConnectTrustedAsync(pooler);
         await using var next = await WireClient.ConnectTrustedAsync(pooler);
 
@@ -119,7 +121,7 @@ public sealed class BadRequestTests(PoolFixture fixture)
         }
         else
         {
-            Assert.StartsWith("E ERROR 53300", (await next.QueryAsync("select 2"))[0], StringComparison.Ordinal);
+            Assert.StartsWith("E ERROR 53300", (await time.PassUntilAsync(next.QueryAsync("select 2")))[0], StringComparison.Ordinal);
             Assert.Equal(["Z I"], await client.AskAsync(1, Ask.Sync()));
             Assert.Equal("1", await client.ScalarAsync("select 1"));
         }

@@ -7,7 +7,7 @@ namespace Shared.Pooling.Tests.Hostile;
 /// <summary>A client that does nothing wrong, and an administrator who looks at what is left of the others.</summary>
 internal sealed class Bystander : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
 
     private readonly WireClient _client;
     private readonly WireClient _console;

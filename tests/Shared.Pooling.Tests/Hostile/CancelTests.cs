@@ -1,5 +1,5 @@
-using System.Buffers.Binary;
 using System.Collections.Concurrent;
+using Microsoft.Extensions.Time.Testing;
 using Shared.Pooling.Postgres;
 using Shared.Pooling.Postgres.Origins;
 using Shared.Pooling.Postgres.Sessions;
@@ -13,10 +13,9 @@ namespace Shared.Pooling.Tests.Hostile;
 /// <summary>Requests to cancel, in any number and with any delay, cost the database little and never hit another's query.</summary>
 public sealed class CancelTests(PoolFixture fixture)
 {
-    private const int CancelCode = 80877102;
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
 
-    private static readonly TimeSpan Short = TimeSpan.FromMilliseconds(300);
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private readonly FakeTimeProvider _time = new();
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
@@ -24,14 +23,13 @@ public sealed class CancelTests(PoolFixture fixture)
     public async Task Many_requests_for_one_query_are_one()
     {
         var origin = new SlowOrigin();
-        await using var pooler = Start(origin.Options, max: 1, patience: Patience);
+        await using var pooler = Start(origin.Options, max: 1);
         await using var client = await WireClient.ConnectTrustedAsync(pooler);
         await client.SendAsync(Ask.Query("select 1"));
         await origin.AskedAsync(1);
 
         var cancels = Enumerable.Range(0, 100).Select(_ => CancelAsync(pooler, client)).ToArray();
         await UntilAsync(() => origin.Cancels == 1);
-        await Task.Delay(Short, Cancelled);
         origin.TakeCancels();
         await Task.WhenAll(cancels);
 
@@ -44,7 +42,7 @@ public sealed class CancelTests(PoolFixture fixture)
     public async Task Requests_for_many_queries_take_turns()
     {
         var origin = new SlowOrigin();
-        await using var pooler = Start(origin.Options, max: 20, patience: Patience);
+        await using var pooler = Start(origin.Options, max: 20);
         var clients = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => WireClient.ConnectTrustedAsync(pooler)));
         foreach (var client in clients)
         {
@@ -54,7 +52,7 @@ public sealed class CancelTests(PoolFixture fixture)
         await origin.AskedAsync(20);
         var cancels = clients.Select(client => CancelAsync(pooler, client)).ToArray();
         await UntilAsync(() => origin.Cancels == CancelRequests.MostAtOnce);
-        await Task.Delay(Short, Cancelled);
+        await Task.Delay(300, Cancelled);
         Assert.Equal(CancelRequests.MostAtOnce, origin.Cancels);
         origin.TakeCancels();
         await Task.WhenAll(cancels);
@@ -72,7 +70,7 @@ public sealed class CancelTests(PoolFixture fixture)
     {
         var origin = new SlowOrigin();
         var held = CancelRequests.MostAtOnce;
-        await using var pooler = Start(origin.Options, max: held + 1, patience: Patience, mode: PoolMode.Session);
+        await using var pooler = Start(origin.Options, max: held + 1, mode: PoolMode.Session);
         var clients = await Task.WhenAll(Enumerable.Range(0, held + 1).Select(_ => WireClient.ConnectTrustedAsync(pooler)));
         for (var i = 0; i <= held; i++)
         {
@@ -83,7 +81,6 @@ public sealed class CancelTests(PoolFixture fixture)
         var cancels = clients[..held].Select(client => CancelAsync(pooler, client)).ToArray();
         await UntilAsync(() => origin.Cancels == held);
         var last = CancelAsync(pooler, clients[held]);
-        await Task.Delay(Short, Cancelled);
 
         // The query is over before the request for it has had its turn, and the next one runs.
         origin.Answer();
@@ -110,7 +107,7 @@ public sealed class CancelTests(PoolFixture fixture)
     {
         var events = new PoolEvents();
         var origin = new SlowOrigin();
-        await using var pooler = Start(origin.Options, max: 1, patience: Short, events, mode);
+        await using var pooler = Start(origin.Options, max: 1, events, mode);
         await using (var client = await WireClient.ConnectTrustedAsync(pooler))
         {
             await client.SendAsync(Ask.Query("select 1"));
@@ -119,14 +116,14 @@ public sealed class CancelTests(PoolFixture fixture)
             await UntilAsync(() => origin.Cancels == 1);
             if (!answeredFirst)
             {
-                await cancel;
+                await _time.PassUntilAsync(cancel);
             }
 
             origin.Answer();
 
             // Its own client notices nothing.
             Assert.Contains("D 1", await client.ReadUntilAsync(static line => line[0] == 'Z'));
-            await cancel;
+            await _time.PassUntilAsync(cancel);
             if (mode == PoolMode.Transaction)
             {
                 Assert.NotEqual("1", await client.ScalarAsync("select 1"));
@@ -144,7 +141,7 @@ public sealed class CancelTests(PoolFixture fixture)
     {
         var events = new PoolEvents();
         var origin = new SlowOrigin();
-        await using var pooler = Start(origin.Options, max: 1, patience: Short, events);
+        await using var pooler = Start(origin.Options, max: 1, events);
         await using var client = await WireClient.ConnectTrustedAsync(pooler);
         await client.SendAsync(Ask.Query("select 1"));
         await origin.AskedAsync(1);
@@ -159,17 +156,10 @@ public sealed class CancelTests(PoolFixture fixture)
         Assert.Empty(events.Closed);
     }
 
-    private PostgresPooler Start(OriginOptions origin, int max, TimeSpan patience, PoolEvents? events = null, PoolMode mode = PoolMode.Transaction) =>
-        fixture.StartPooler(max, mode, new PostgresPoolOptions { CancelTimeout = patience }, events, origin);
+    private PostgresPooler Start(OriginOptions origin, int max, PoolEvents? events = null, PoolMode mode = PoolMode.Transaction) =>
+        fixture.StartPooler(max, mode, new PostgresPoolOptions { CancelTimeout = TimeSpan.FromSeconds(1) }, events, origin, time: _time);
 
-    private static async Task CancelAsync(PostgresPooler pooler, WireClient of)
-    {
-        var id = new byte[sizeof(int)];
-        BinaryPrimitives.WriteInt32BigEndian(id, of.ProcessId);
-        await using var client = WireClient.Open(pooler);
-        await client.SendAsync(Startup.Packet(CancelCode, [.. id, .. of.CancelKey]));
-        await client.ServedAsync();
-    }
+    private static Task CancelAsync(PostgresPooler pooler, WireClient of) => WireClient.CancelAsync(pooler, of.ProcessId, of.CancelKey);
 
     private static async Task UntilAsync(Func<bool> condition)
     {

@@ -63,6 +63,9 @@ public sealed class FuzzTests(PoolFixture fixture)
     public async Task Whatever_is_damaged_the_next_client_is_served(int connections)
     {
         await fixture.ScalarAsync("create table if not exists sink (line text)");
+
+        // What other tests have left is not looked for.
+        FinalizeAll();
         var unseen = new ConcurrentQueue<Exception>();
         void Note(object? sender, UnobservedTaskExceptionEventArgs unobserved) => unseen.Enqueue(unobserved.Exception);
         TaskScheduler.UnobservedTaskException += Note;
@@ -93,14 +96,19 @@ public sealed class FuzzTests(PoolFixture fixture)
         }
         finally
         {
-            GC.Collect();
-            GC.WaitForPendingFinalizers();
-            GC.Collect();
+            FinalizeAll();
             TaskScheduler.UnobservedTaskException -= Note;
         }
 
         Assert.Empty(unseen);
         Assert.Equal("100", await fixture.ScalarAsync("select count(*) from items"));
+    }
+
+    private static void FinalizeAll()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        GC.Collect();
     }
 
     private static async Task RunAsync(PostgresPooler pooler, Random random)

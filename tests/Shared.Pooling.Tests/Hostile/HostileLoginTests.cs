@@ -1,4 +1,5 @@
 using System.Text;
+using Microsoft.Extensions.Time.Testing;
 using Shared.Pooling.Postgres.Origins;
 using Shared.Pooling.Tests.Postgres;
 using static Shared.Pooling.Tests.Hostile.ScriptedServer;
@@ -98,7 +99,7 @@ public sealed class HostileLoginTests(PoolFixture fixture)
             await script(server);
         });
 
-        Assert.StartsWith(told, await RefusalAsync(origin.Options with { ConnectTimeout = TimeSpan.FromSeconds(name.StartsWith("silence", StringComparison.Ordinal) ? 1 : 15) }), StringComparison.Ordinal);
+        Assert.StartsWith(told, await RefusalAsync(origin, origin.Options, passesTime: told == Silent), StringComparison.Ordinal);
         Assert.Equal(1, origin.Count);
     }
 
@@ -113,7 +114,7 @@ public sealed class HostileLoginTests(PoolFixture fixture)
             await server.SendAsync(answer);
         });
 
-        Assert.StartsWith(told, await RefusalAsync(origin.Options with { IsLocal = false, Tls = OriginTls.Require }), StringComparison.Ordinal);
+        Assert.StartsWith(told, await RefusalAsync(origin, origin.Options with { IsLocal = false, Tls = OriginTls.Require }, passesTime: false), StringComparison.Ordinal);
     }
 
     private static async Task SendAsync(ScriptedServer server, params byte[][] messages)
@@ -148,9 +149,18 @@ public sealed class HostileLoginTests(PoolFixture fixture)
         await SendAsync(server, Login(12, Encoding.ASCII.GetBytes($"v={Convert.ToBase64String(new byte[32])}")), Login(0, []), Ready());
     }
 
-    private async Task<string> RefusalAsync(OriginOptions origin)
+    // Without time that passes no limit can be what ends the login.
+    private async Task<string> RefusalAsync(ScriptedOrigin origin, OriginOptions options, bool passesTime)
     {
-        await using var pooler = fixture.StartPooler(max: 1, origin: origin);
-        return (await Assert.ThrowsAsync<InvalidOperationException>(() => WireClient.ConnectTrustedAsync(pooler))).Message;
+        var time = new FakeTimeProvider();
+        await using var pooler = fixture.StartPooler(max: 1, origin: options with { ConnectTimeout = TimeSpan.FromSeconds(1) }, time: time);
+        var refusing = Assert.ThrowsAsync<InvalidOperationException>(() => WireClient.ConnectTrustedAsync(pooler));
+        if (passesTime)
+        {
+            await origin.DialedAsync();
+            await time.PassUntilAsync(refusing);
+        }
+
+        return (await refusing).Message;
     }
 }

@@ -255,7 +255,7 @@ public sealed class HostileServiceTests(PoolFixture fixture)
 
     private static async Task UntilAsync(Func<Task<bool>> condition)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
         while (!await condition())
         {
             await Task.Delay(5, patience.Token);

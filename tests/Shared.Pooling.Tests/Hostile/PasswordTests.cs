@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.RegularExpressions;
+using Microsoft.Extensions.Time.Testing;
 using Shared.Pooling.Postgres;
 using Shared.Pooling.Postgres.Protocol;
 using Shared.Pooling.Tests.Postgres;
@@ -16,7 +17,7 @@ public sealed class PasswordTests(PoolFixture fixture)
     public async Task Many_wrong_passwords_at_once_disturb_nobody()
     {
         var events = new PoolEvents();
-        await using var pooler = fixture.StartPooler(max: 2, events: events);
+        await using var pooler = fixture.StartPooler(max: 2, events: events, time: new FakeTimeProvider());
         await using var bystander = await Bystander.ConnectAsync(pooler);
 
         var guessing = Task.WhenAll(Enumerable.Range(0, 500).Select(async number =>

@@ -13,6 +13,7 @@ namespace Shared.Pooling.Tests.Hostile;
 internal sealed class ScriptedOrigin(Func<ScriptedServer, int, Task> script) : IDialer
 {
     private readonly ConcurrentQueue<Task> _running = new();
+    private readonly TaskCompletionSource _dialed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _count;
 
     /// <summary>How many connections were opened.</summary>
@@ -23,10 +24,14 @@ internal sealed class ScriptedOrigin(Func<ScriptedServer, int, Task> script) : I
 
     public ValueTask<DuplexStream> DialAsync(CancellationToken cancellationToken)
     {
+        _dialed.TrySetResult();
         var (client, server) = MemoryDuplexStream.CreatePair();
         _running.Enqueue(RunAsync(server, Interlocked.Increment(ref _count)));
         return new(client);
     }
+
+    /// <summary>Waits for the first connection.</summary>
+    public Task DialedAsync() => _dialed.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
 
     public override string ToString() => "scripted";
 

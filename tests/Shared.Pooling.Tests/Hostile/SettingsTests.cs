@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Time.Testing;
 using Shared.Pooling.Postgres.Clients;
 using Shared.Pooling.Postgres.Sessions;
 using Shared.Pooling.Tests.Postgres;
@@ -56,16 +57,17 @@ public sealed class SettingsTests(PoolFixture fixture)
                 await server.ServeAsync(number);
             }
         });
+        var time = new FakeTimeProvider();
         await using var pooler = fixture.StartPooler(
-            max: 1, PoolMode.Session, origin: origin.Options, handshake: new HandshakeOptions { LoginTimeout = TimeSpan.FromSeconds(1) });
+            max: 1, PoolMode.Session, origin: origin.Options, handshake: new HandshakeOptions { LoginTimeout = TimeSpan.FromSeconds(1) }, time: time);
         await using (var client = WireClient.Open(pooler, trusted: true))
         {
             // With a setting that the server has to be asked for.
             await client.SendAsync(Startup.Message("app", "postgres", ("app.x", "1")));
-            await asked.Task;
+            await asked.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
             client.Abort();
             left.SetResult();
-            await client.ServedAsync();
+            await time.PassUntilAsync(client.ServedAsync());
         }
 
         await using var next = await WireClient.ConnectTrustedAsync(pooler, ("app.x", "2"));

@@ -11,15 +11,16 @@ namespace Shared.Pooling.Tests.Origins;
 [System.Runtime.Versioning.UnsupportedOSPlatform("windows")]
 public sealed class OriginLoginTests : IAsyncLifetime
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+
     private readonly X509Certificate2Collection _roots = [];
     private PostgresServer _server = null!;
-    private int _port;
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
     public async ValueTask InitializeAsync()
     {
-        _server = await PostgresServer.StartAsync(PrepareAsync, _port = FreePort());
+        _server = await PostgresServer.StartAsync(PrepareAsync, tcpPort: 0);
         foreach (var (role, encryption) in new[] { ("scram", "scram-sha-256"), ("md5", "md5"), ("clear", "scram-sha-256") })
         {
             (await _server.RunAsync("psql", "-qc", $"set password_encryption to '{encryption}'", "-c", $"create role {role} login password 'right'")).EnsureSuccess();
@@ -118,22 +119,16 @@ public sealed class OriginLoginTests : IAsyncLifetime
 
     private static Task<OriginException> RefusedAsync(OriginOptions options) => Assert.ThrowsAsync<OriginException>(() => ConnectAsync(options));
 
-    private static int FreePort()
-    {
-        using var listener = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
-        listener.Start();
-        return ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
-    }
-
     private OriginOptions Origin(string role, OriginTls tls) => new()
     {
-        Dialer = new TcpDialer("127.0.0.1", _port, TimeSpan.FromSeconds(10), TimeProvider.System),
+        Dialer = new TcpDialer("127.0.0.1", _server.Port, Patience, TimeProvider.System),
         Database = "postgres",
         User = role,
         Password = "right",
         Tls = tls,
         ServerName = "db.internal",
         Roots = _roots,
+        ConnectTimeout = Patience,
     };
 
     private async Task PrepareAsync(string data)

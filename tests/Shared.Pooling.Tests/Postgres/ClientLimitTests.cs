@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Time.Testing;
+
 namespace Shared.Pooling.Tests.Postgres;
 
 /// <summary>What one client may have the pooler remember is bounded; beyond that it is told, and goes on.</summary>
@@ -104,13 +106,14 @@ public sealed class ClientLimitTests(PoolFixture fixture)
     [Fact]
     public async Task Client_whose_statement_does_too_much_keeps_its_connection()
     {
-        await using var pooler = fixture.StartPooler(max: 1, waitTimeout: TimeSpan.FromMilliseconds(500));
+        var time = new FakeTimeProvider();
+        await using var pooler = fixture.StartImpatientPooler(time);
         await using var first = await WireClient.ConnectAsync(pooler);
         await using var second = await WireClient.ConnectAsync(pooler);
 
         await first.QueryAsync(string.Concat(Enumerable.Repeat("set app.x = '1';", 1001)));
 
-        Assert.Contains("53300", await second.ScalarAsync("select 1"), StringComparison.Ordinal);
+        Assert.Contains("53300", await time.PassUntilAsync(second.ScalarAsync("select 1")), StringComparison.Ordinal);
         Assert.Equal("1", await first.ScalarAsync("show app.x"));
         await first.QueryAsync("discard all");
         Assert.Equal("", await second.ScalarAsync("select coalesce(current_setting('app.x', true), '')"));

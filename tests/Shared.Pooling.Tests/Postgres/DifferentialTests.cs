@@ -76,7 +76,7 @@ public sealed class DifferentialTests(PoolFixture fixture)
         new Script("SET TIME ZONE and SET NAMES").Query("set time zone 'UTC'").Query("show timezone").Query("set names 'LATIN1'").Query("show client_encoding").Query("set names 'UTF8'"),
         new Script("same text under another search_path").Then(Ask.Parse("a", "select * from items where id = 1"), Ask.DescribeStatement("a"), Ask.Sync()).Query("set search_path to other")
             .Then(Ask.Parse("b", "select * from items where id = 1"), Ask.DescribeStatement("b"), Ask.Bind("", "b"), Ask.Execute(), Ask.Sync()),
-        new Script("LISTEN keeps its connection").Query("listen news").Query("notify news, 'hello'").Query("unlisten *").Query("notify news, 'nobody'"),
+        new Script("LISTEN keeps its connection").Query("listen headlines").Query("notify headlines, 'hello'").Query("unlisten *").Query("notify headlines, 'nobody'"),
         new Script("temporary table keeps its connection").Query("create temp table tt (i int)").Query("insert into tt values (1)").Query("select * from tt").Query("drop table tt"),
         new Script("WITH HOLD cursor keeps its connection").Query("begin").Query("declare c cursor with hold for select id from items order by id").Query("commit").Query("fetch 2 from c").Query("close all"),
         new Script("SQL PREPARE keeps its connection").Query("prepare q as select 1").Query("execute q").Query("deallocate q").Query("execute q"),

@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Time.Testing;
+
 namespace Shared.Pooling.Tests.Postgres;
 
 /// <summary>
@@ -73,7 +75,8 @@ public sealed class HiddenCallTests(PoolFixture fixture)
     {
         foreach (var call in Calls)
         {
-            await using var pooler = fixture.StartPooler(max: 1, waitTimeout: TimeSpan.FromMilliseconds(500));
+            var time = new FakeTimeProvider();
+            await using var pooler = fixture.StartImpatientPooler(time);
             await using var second = await WireClient.ConnectAsync(pooler);
             var clean = await second.ScalarAsync(Probe);
             Assert.Equal("app.x|locks|0", clean);
@@ -84,7 +87,7 @@ public sealed class HiddenCallTests(PoolFixture fixture)
                 Assert.DoesNotContain(answers, static line => line.StartsWith('E'));
 
                 // Either it keeps the connection, or there is nothing to keep.
-                var meanwhile = await second.ScalarAsync(Probe);
+                var meanwhile = await time.PassUntilAsync(second.ScalarAsync(Probe));
                 Assert.True(meanwhile == clean || meanwhile.Contains("53300", StringComparison.Ordinal), meanwhile);
                 await first.SendAsync(Ask.Terminate());
                 await first.ServedAsync();
@@ -130,14 +133,15 @@ public sealed class HiddenCallTests(PoolFixture fixture)
     [Fact]
     public async Task Lock_that_is_not_let_go_stays_with_its_client()
     {
-        await using var pooler = fixture.StartPooler(max: 1, waitTimeout: TimeSpan.FromMilliseconds(500));
+        var time = new FakeTimeProvider();
+        await using var pooler = fixture.StartImpatientPooler(time);
         await using var first = await WireClient.ConnectAsync(pooler);
         await using var second = await WireClient.ConnectAsync(pooler);
         await first.QueryAsync("select pg_advisory_lock(77)");
 
         await first.QueryAsync("select pg_advisory_unlock_all() where false");
 
-        Assert.Contains("53300", await second.ScalarAsync("select 1"), StringComparison.Ordinal);
+        Assert.Contains("53300", await time.PassUntilAsync(second.ScalarAsync("select 1")), StringComparison.Ordinal);
         await first.QueryAsync("select pg_advisory_unlock_all()");
         Assert.Equal("1", await second.ScalarAsync("select 1"));
     }

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Time.Testing;
 using Shared.Pooling.Postgres.Sessions;
 
 namespace Shared.Pooling.Tests.Postgres;
@@ -48,7 +49,8 @@ public sealed class LeftBehindTests(PoolFixture fixture)
     [MemberData(nameof(Names))]
     public async Task Next_client_finds_nothing(string way)
     {
-        await using var pooler = fixture.StartPooler(max: 1, waitTimeout: TimeSpan.FromMilliseconds(500));
+        var time = new FakeTimeProvider();
+        await using var pooler = fixture.StartImpatientPooler(time);
         await using var second = await WireClient.ConnectAsync(pooler);
         var clean = await second.ScalarAsync(Probe);
         Assert.StartsWith("app.x|", clean, StringComparison.Ordinal);
@@ -60,7 +62,7 @@ public sealed class LeftBehindTests(PoolFixture fixture)
             }
 
             // Either it keeps the connection, or there is nothing to keep.
-            var meanwhile = await second.ScalarAsync(Probe);
+            var meanwhile = await time.PassUntilAsync(second.ScalarAsync(Probe));
             Assert.True(meanwhile == clean || meanwhile.Contains("53300", StringComparison.Ordinal), meanwhile);
             await first.SendAsync(Ask.Terminate());
             await first.ServedAsync();
@@ -77,11 +79,12 @@ public sealed class LeftBehindTests(PoolFixture fixture)
     [InlineData("select pg_advisory_lock(80), 1 / (select 0)", "select pg_advisory_unlock(80)")]
     public async Task Connection_is_free_again_when_it_is_gone(string pin, string unpin)
     {
-        await using var pooler = fixture.StartPooler(max: 1, waitTimeout: TimeSpan.FromMilliseconds(500));
+        var time = new FakeTimeProvider();
+        await using var pooler = fixture.StartImpatientPooler(time);
         await using var first = await WireClient.ConnectAsync(pooler);
         await using var second = await WireClient.ConnectAsync(pooler);
         await first.QueryAsync(pin);
-        Assert.Contains("53300", await second.ScalarAsync("select 1"), StringComparison.Ordinal);
+        Assert.Contains("53300", await time.PassUntilAsync(second.ScalarAsync("select 1")), StringComparison.Ordinal);
 
         await first.QueryAsync(unpin);
 

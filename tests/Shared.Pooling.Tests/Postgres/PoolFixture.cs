@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Time.Testing;
 using Shared.Pooling.Pools;
 using Shared.Pooling.Postgres;
 using Shared.Pooling.Postgres.Clients;
@@ -15,6 +16,9 @@ namespace Shared.Pooling.Tests.Postgres;
 public sealed class PoolFixture : IAsyncLifetime
 {
     public const string Password = "correct horse";
+
+    /// <summary>No limit of a pooler may be met only because the machine is busy.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     public PostgresServer Server { get; private set; } = null!;
 
@@ -38,17 +42,20 @@ public sealed class PoolFixture : IAsyncLifetime
     /// <summary>A pooler whose one pool is "postgres"; its user app has <see cref="Password"/>.</summary>
     internal PostgresPooler StartPooler(
         int max, PoolMode mode = PoolMode.Transaction, PostgresPoolOptions? options = null, PoolEvents? events = null, OriginOptions? origin = null,
-        TimeSpan? waitTimeout = null, HandshakeOptions? handshake = null) => new(
+        TimeSpan? waitTimeout = null, HandshakeOptions? handshake = null, TimeProvider? time = null) => new(
         Configuration(new PoolDefinition(origin ?? Origin, (options ?? new PostgresPoolOptions()) with
         {
             Mode = mode,
-            Connections = new PoolOptions { Max = max, WaitTimeout = waitTimeout ?? TimeSpan.FromSeconds(20) },
+            Connections = new PoolOptions { Max = max, WaitTimeout = waitTimeout ?? Patience },
         })) with
         {
-            Handshake = handshake ?? new HandshakeOptions(),
+            Handshake = handshake ?? new HandshakeOptions { LoginTimeout = Patience },
         },
         events ?? new PoolEvents(),
-        TimeProvider.System);
+        time ?? TimeProvider.System);
+
+    /// <summary>A pooler with one connection, and clients who wait three seconds for it, by a clock that only the test moves.</summary>
+    internal PostgresPooler StartImpatientPooler(FakeTimeProvider time) => StartPooler(max: 1, waitTimeout: TimeSpan.FromSeconds(3), time: time);
 
     /// <summary>A configuration whose one pool is "postgres"; its user app has <see cref="Password"/>.</summary>
     internal static PoolerConfiguration Configuration(PoolDefinition pool, IClientDirectory? directory = null) => new()
@@ -63,10 +70,11 @@ public sealed class PoolFixture : IAsyncLifetime
 
     internal OriginOptions Origin => new()
     {
-        Dialer = new UnixDialer(Server.SocketPath, TimeSpan.FromSeconds(10), TimeProvider.System),
+        Dialer = new UnixDialer(Server.SocketPath, Patience, TimeProvider.System),
         Database = "postgres",
         User = "postgres",
         IsLocal = true,
+        ConnectTimeout = Patience,
     };
 
     private sealed class FixedDirectory : IClientDirectory

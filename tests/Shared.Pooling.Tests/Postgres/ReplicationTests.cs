@@ -1,4 +1,6 @@
+using Microsoft.Extensions.Time.Testing;
 using Shared.Pooling.Postgres;
+using Shared.Pooling.Postgres.Clients;
 using Shared.Pooling.Postgres.Sessions;
 using Shared.Pooling.Tests.Hostile;
 
@@ -7,6 +9,9 @@ namespace Shared.Pooling.Tests.Postgres;
 /// <summary>Clients that replicate, and those that only name the parameter.</summary>
 public sealed class ReplicationTests(PoolFixture fixture)
 {
+    private static readonly TimeSpan LittleTime = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan MuchTime = TimeSpan.FromSeconds(3);
+
     public static TheoryData<string> Values =>
     [
         "", "t", "TRUE", "tr", "true ", "y", "Yes", "1", "on", "ON", "f", "fa", "False", "falsely", "n", "NO", "0", "of", "off", "o", "2", "database", "Database", "ｆ",
@@ -59,7 +64,7 @@ public sealed class ReplicationTests(PoolFixture fixture)
         await using var client = await StartAsync(pooler);
         var shown = Assert.Single(await Bystander.TableAsync(console, "show clients"));
         Assert.Equal(("replicating", $"{client.ProcessId}"), (shown["state"], shown["id"]));
-        Assert.Equal("streaming", await fixture.ScalarAsync($"select state from pg_stat_replication where pid = {shown["server_pid"]}"));
+        await UntilAsync(async () => await fixture.ScalarAsync($"select state from pg_stat_replication where pid = {shown["server_pid"]}") == "streaming");
         Assert.Equal((1, 1, 1), (pooler.ClientCount, pooler.Status.Single().Replications, pooler.Status.Single().ClientsActive));
 
         switch (how)
@@ -100,20 +105,22 @@ public sealed class ReplicationTests(PoolFixture fixture)
         var definition = new PoolDefinition(fixture.Origin, new PostgresPoolOptions
         {
             Mode = PoolMode.Session,
-            Connections = new() { Max = 2, WaitTimeout = TimeSpan.FromMilliseconds(300) },
+            Connections = new() { Max = 2, WaitTimeout = TimeSpan.FromSeconds(30) },
         });
-        await using var pooler = new PostgresPooler(PoolFixture.Configuration(definition) with { MaxConnections = 1 }, new PoolEvents(), TimeProvider.System);
+        var time = new FakeTimeProvider();
+        await using var pooler = new PostgresPooler(
+            PoolFixture.Configuration(definition) with { MaxConnections = 1, Handshake = new HandshakeOptions { LoginTimeout = TimeSpan.FromHours(1) } }, new PoolEvents(), time);
         await using (var ordinary = await WireClient.ConnectTrustedAsync(pooler))
         {
             await ordinary.QueryAsync("select 1");
-            Assert.Contains("53300 all pools together", await RefusalAsync(pooler), StringComparison.Ordinal);
+            Assert.Contains("53300 all pools together", await time.PassUntilAsync(RefusalAsync(pooler), MuchTime), StringComparison.Ordinal);
         }
 
         // The place of a connection that nobody uses is good for it.
-        await using (await WireClient.ConnectTrustedAsync(pooler, ("replication", "database")))
+        await using (await time.PassUntilAsync(WireClient.ConnectTrustedAsync(pooler, ("replication", "database")), LittleTime))
         {
             await using var waiting = await WireClient.ConnectTrustedAsync(pooler);
-            Assert.StartsWith("E ERROR 53300 no connection", (await waiting.QueryAsync("select 1"))[0], StringComparison.Ordinal);
+            Assert.StartsWith("E ERROR 53300 no connection", (await time.PassUntilAsync(waiting.QueryAsync("select 1"), MuchTime))[0], StringComparison.Ordinal);
         }
 
         await using var next = await WireClient.ConnectTrustedAsync(pooler);
@@ -185,7 +192,7 @@ public sealed class ReplicationTests(PoolFixture fixture)
 
     private static async Task UntilAsync(Func<Task<bool>> condition)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
         while (!await condition())
         {
             await Task.Delay(20, patience.Token);

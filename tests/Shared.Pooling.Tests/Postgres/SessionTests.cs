@@ -1,17 +1,15 @@
 using System.Diagnostics;
 using System.Globalization;
+using Microsoft.Extensions.Time.Testing;
 using Shared.Pooling.Postgres;
-using Shared.Pooling.Postgres.Clients;
-using Shared.Pooling.Postgres.Protocol;
 using Shared.Pooling.Postgres.Sessions;
-using Shared.Streams.Memory;
 
 namespace Shared.Pooling.Tests.Postgres;
 
 /// <summary>What clients of a pool can rely on besides the answers themselves.</summary>
 public sealed class SessionTests(PoolFixture fixture)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
@@ -100,12 +98,13 @@ public sealed class SessionTests(PoolFixture fixture)
         await using var pooler = fixture.StartPooler(max: 4);
         await using var sleeper = await WireClient.ConnectTrustedAsync(pooler);
         await using var other = await WireClient.ConnectTrustedAsync(pooler);
-        await sleeper.SendAsync(Ask.Query("select pg_sleep(60)"));
+        await sleeper.SendAsync(Ask.Query("select pg_sleep(600), 'to be canceled'"));
         await other.SendAsync(Ask.Query("select pg_sleep(1), 'undisturbed'"));
 
-        await CancelAsync(pooler, sleeper.ProcessId, [1, 2, 3, 4]);
-        await WaitUntilAsync(async () => await fixture.ScalarAsync("select count(*) from pg_stat_activity where query like 'select pg_sleep(60)%'") == "1");
-        await CancelAsync(pooler, sleeper.ProcessId, sleeper.CancelKey);
+        await RunsAsync("select pg_sleep(600), 'to be canceled'");
+        await WireClient.CancelAsync(pooler, sleeper.ProcessId, [1, 2, 3, 4]);
+        await RunsAsync("select pg_sleep(600), 'to be canceled'");
+        await WireClient.CancelAsync(pooler, sleeper.ProcessId, sleeper.CancelKey);
 
         Assert.Equal(["E ERROR 57014 canceling statement due to user request", "Z I"], (await sleeper.ReadUntilAsync(static line => line[0] == 'Z'))[^2..]);
         Assert.Contains("D ,undisturbed", await other.ReadUntilAsync(static line => line[0] == 'Z'));
@@ -122,7 +121,7 @@ public sealed class SessionTests(PoolFixture fixture)
         for (var round = 0; round < 200; round++)
         {
             await canceled.SendAsync(Ask.Query("select 1"));
-            var cancel = CancelAsync(pooler, canceled.ProcessId, canceled.CancelKey);
+            var cancel = WireClient.CancelAsync(pooler, canceled.ProcessId, canceled.CancelKey);
             await canceled.ReadUntilAsync(static line => line[0] == 'Z');
             Assert.Equal(["T ?column?:23", "D 2", "C SELECT 1", "Z I"], await innocent.QueryAsync("select 2"));
             await cancel;
@@ -137,11 +136,16 @@ public sealed class SessionTests(PoolFixture fixture)
         await using var waiter = await WireClient.ConnectTrustedAsync(pooler);
         await holder.QueryAsync("begin");
         await waiter.SendAsync(Ask.Query("select 1"));
-        await Task.Delay(100, Cancelled);
+        var answer = waiter.ReadUntilAsync(static line => line[0] == 'Z');
 
-        await CancelAsync(pooler, waiter.ProcessId, waiter.CancelKey);
+        // A request that comes before it waits is in vain, as at PostgreSQL.
+        while (!answer.IsCompleted)
+        {
+            await WireClient.CancelAsync(pooler, waiter.ProcessId, waiter.CancelKey);
+            await Task.WhenAny(answer, Task.Delay(20, Cancelled));
+        }
 
-        Assert.Equal(["E ERROR 57014 canceling statement due to user request", "Z I"], await waiter.ReadUntilAsync(static line => line[0] == 'Z'));
+        Assert.Equal(["E ERROR 57014 canceling statement due to user request", "Z I"], await answer);
         await holder.QueryAsync("rollback");
         Assert.Equal("1", await waiter.ScalarAsync("select 1"));
     }
@@ -149,13 +153,14 @@ public sealed class SessionTests(PoolFixture fixture)
     [Fact]
     public async Task Who_waits_too_long_for_a_connection_is_told_and_stays()
     {
-        await using var pooler = fixture.StartPooler(max: 1, waitTimeout: TimeSpan.FromMilliseconds(300));
+        var time = new FakeTimeProvider();
+        await using var pooler = fixture.StartImpatientPooler(time);
         await using var holder = await WireClient.ConnectTrustedAsync(pooler);
         await using var waiter = await WireClient.ConnectTrustedAsync(pooler);
         await holder.QueryAsync("begin");
 
-        var simple = await waiter.QueryAsync("select 1");
-        var extended = await waiter.AskAsync(1, Ask.Parse("w", "select 5"), Ask.Bind("", "w"), Ask.Execute(), Ask.Sync());
+        var simple = await time.PassUntilAsync(waiter.QueryAsync("select 1"));
+        var extended = await time.PassUntilAsync(waiter.AskAsync(1, Ask.Parse("w", "select 5"), Ask.Bind("", "w"), Ask.Execute(), Ask.Sync()));
 
         Assert.Equal(2, simple.Length);
         Assert.StartsWith("E ERROR 53300 no connection to the database became free", simple[0], StringComparison.Ordinal);
@@ -224,58 +229,73 @@ public sealed class SessionTests(PoolFixture fixture)
     [Fact]
     public async Task Idle_server_connection_that_is_lost_is_noticed_by_nobody()
     {
-        await using var pooler = fixture.StartPooler(max: 1);
+        var events = new PoolEvents();
+        await using var pooler = fixture.StartPooler(max: 1, events: events);
         await using var client = await WireClient.ConnectTrustedAsync(pooler);
         var process = await client.ScalarAsync("select pg_backend_pid()");
         await fixture.ScalarAsync($"select pg_terminate_backend({process})");
-        await Task.Delay(200, Cancelled);
+        await WaitUntilAsync(() => Task.FromResult(!events.Closed.IsEmpty));
 
-        Assert.NotEqual(process, await client.ScalarAsync("select pg_backend_pid()"));
+        var other = await client.ScalarAsync("select pg_backend_pid()");
+
+        Assert.NotEqual(process, other);
+        Assert.True(int.TryParse(other, CultureInfo.InvariantCulture, out _), other);
     }
 
     [Fact]
     public async Task Timeouts_have_the_codes_of_PostgreSQL()
     {
-        await using var pooler = fixture.StartPooler(max: 3, options: new PostgresPoolOptions
+        var time = new FakeTimeProvider();
+        var options = new PostgresPoolOptions
         {
             QueryTimeout = TimeSpan.FromSeconds(1),
             IdleTimeout = TimeSpan.FromSeconds(2),
             IdleInTransactionTimeout = TimeSpan.FromSeconds(1),
-        });
+            CancelTimeout = TimeSpan.FromHours(1),
+        };
+        await using var pooler = fixture.StartPooler(max: 3, options: options, time: time);
         await using var slow = await WireClient.ConnectTrustedAsync(pooler);
         await using var idle = await WireClient.ConnectTrustedAsync(pooler);
         await using var inTransaction = await WireClient.ConnectTrustedAsync(pooler);
         await inTransaction.QueryAsync("begin");
-        await slow.SendAsync(Ask.Query("select pg_sleep(60)"));
+        await slow.SendAsync(Ask.Query("select pg_sleep(600), 'too slow'"));
+        await RunsAsync("select pg_sleep(600), 'too slow'");
 
-        Assert.StartsWith("E ERROR 57014", (await slow.ReadUntilAsync(static line => line[0] == 'Z'))[^2], StringComparison.Ordinal);
-        Assert.Equal("E FATAL 25P03 terminating connection due to idle-in-transaction timeout", await inTransaction.ReadAsync());
-        Assert.Equal("E FATAL 57P05 terminating connection due to idle-session timeout", await idle.ReadAsync());
+        Assert.StartsWith("E ERROR 57014", (await time.PassUntilAsync(slow.ReadUntilAsync(static line => line[0] == 'Z')))[^2], StringComparison.Ordinal);
+        Assert.Equal("E FATAL 25P03 terminating connection due to idle-in-transaction timeout", await time.PassUntilAsync(inTransaction.ReadAsync()));
+        Assert.Equal("E FATAL 57P05 terminating connection due to idle-session timeout", await time.PassUntilAsync(idle.ReadAsync()));
     }
 
     [Fact]
     public async Task Client_that_does_not_read_loses_its_connection_and_a_slow_one_does_not()
     {
         const string Much = "select repeat('x', 8000) from generate_series(1, 10000)";
-        var events = new PoolEvents();
-        await using var pooler = fixture.StartPooler(max: 2, events: events, options: new PostgresPoolOptions { StallTimeout = TimeSpan.FromSeconds(2) });
+        var (events, time) = (new PoolEvents(), new FakeTimeProvider());
+        await using var pooler = fixture.StartPooler(
+            max: 2, events: events, options: new PostgresPoolOptions { StallTimeout = TimeSpan.FromSeconds(2) }, waitTimeout: TimeSpan.FromHours(1), time: time);
         await using var slow = await WireClient.ConnectTrustedAsync(pooler);
         await using var stopped = await WireClient.ConnectTrustedAsync(pooler);
         await using var third = await WireClient.ConnectTrustedAsync(pooler);
         await slow.SendAsync(Ask.Query(Much));
         await stopped.SendAsync(Ask.Query(Much));
+        await WaitUntilAsync(() => Task.FromResult(pooler.Status.Single().ServersActive == 2));
 
         // Both connections are taken; the one of the client that has stopped comes free.
         var asking = third.ScalarAsync("select 1");
         for (var read = 0; read < 400; read++)
         {
+            // More than is ever on its way to it, before the next half of a second is over.
             await slow.ReadAsync();
-            await Task.Delay(10, Cancelled);
+            if (read % 20 == 19)
+            {
+                time.Advance(TimeSpan.FromMilliseconds(500));
+                await Task.Delay(20, Cancelled);
+            }
         }
 
         Assert.Equal("Z I", (await slow.ReadUntilAsync(static line => line[0] is 'Z' or 'E' or 'a'))[^1]);
-        Assert.Equal("1", await asking);
-        await stopped.ServedAsync();
+        Assert.Equal("1", await time.PassUntilAsync(asking));
+        await time.PassUntilAsync(stopped.ServedAsync());
         Assert.Contains("does not read its answers", Assert.Single(events.Ended), StringComparison.Ordinal);
     }
 
@@ -352,16 +372,9 @@ public sealed class SessionTests(PoolFixture fixture)
         return exception.Message;
     }
 
-    private static async Task CancelAsync(PostgresPooler pooler, int processId, byte[] key)
-    {
-        var (client, server) = MemoryDuplexStream.CreatePair();
-        var serving = pooler.ServeAsync(server, new ClientSource("test"), Cancelled);
-        using var request = new MessageWriter();
-        request.BeginUntyped().Int32(80877102).Int32(processId).Bytes(key).End();
-        await client.WriteAsync(request.Written, Cancelled);
-        await serving.WaitAsync(Patience, Cancelled);
-        await client.DisposeAsync();
-    }
+    /// <summary>Waits until a query runs that nobody else asks.</summary>
+    private Task RunsAsync(string query) => WaitUntilAsync(async () =>
+        await fixture.ScalarAsync($"select count(*) from pg_stat_activity where state = 'active' and query = $${query}$$") == "1");
 
     private static async Task WaitUntilAsync(Func<Task<bool>> condition)
     {

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Time.Testing;
 using Shared.Pooling.Postgres.Sessions;
 
 namespace Shared.Pooling.Tests.Postgres;
@@ -15,12 +16,14 @@ public sealed class SettingLimitTests(PoolFixture fixture)
     [InlineData(3, 400_000, true)]
     public async Task Client_with_too_many_settings_keeps_its_connection(int count, int length, bool keeps)
     {
-        await using var pooler = fixture.StartPooler(max: 1, waitTimeout: TimeSpan.FromMilliseconds(500));
+        var time = new FakeTimeProvider();
+        await using var pooler = fixture.StartImpatientPooler(time);
         await using var first = await WireClient.ConnectAsync(pooler);
         await using var second = await WireClient.ConnectAsync(pooler);
         await SetAsync(first, count, length);
 
-        Assert.Equal(keeps, (await second.ScalarAsync("select 1")).Contains("53300", StringComparison.Ordinal));
+        var asking = second.ScalarAsync("select 1");
+        Assert.Equal(keeps, (keeps ? await time.PassUntilAsync(asking) : await asking).Contains("53300", StringComparison.Ordinal));
         Assert.Equal($"{length}", await first.ScalarAsync($"select length(current_setting('app.x{count}'))"));
         await first.QueryAsync("begin");
         await first.QueryAsync("set app.x1 = 'other'");
@@ -33,7 +36,8 @@ public sealed class SettingLimitTests(PoolFixture fixture)
     [Fact]
     public async Task Client_with_too_many_savepoints_keeps_its_connection()
     {
-        await using var pooler = fixture.StartPooler(max: 1, waitTimeout: TimeSpan.FromMilliseconds(500));
+        var time = new FakeTimeProvider();
+        await using var pooler = fixture.StartImpatientPooler(time);
         await using var first = await WireClient.ConnectAsync(pooler);
         await using var second = await WireClient.ConnectAsync(pooler);
         await first.QueryAsync("begin; set app.x = 'before'");
@@ -43,7 +47,7 @@ public sealed class SettingLimitTests(PoolFixture fixture)
         await first.QueryAsync("rollback to s10000; commit");
 
         Assert.Equal("before", await first.ScalarAsync("show app.x"));
-        Assert.Contains("53300", await second.ScalarAsync("select 1"), StringComparison.Ordinal);
+        Assert.Contains("53300", await time.PassUntilAsync(second.ScalarAsync("select 1")), StringComparison.Ordinal);
         await first.QueryAsync("discard all");
         Assert.Equal("", await second.ScalarAsync("select coalesce(current_setting('app.x', true), '')"));
     }
@@ -52,7 +56,7 @@ public sealed class SettingLimitTests(PoolFixture fixture)
     [Fact]
     public async Task One_name_for_very_many_savepoints_is_fine()
     {
-        await using var pooler = fixture.StartPooler(max: 1, waitTimeout: TimeSpan.FromMilliseconds(500));
+        await using var pooler = fixture.StartPooler(max: 1);
         await using var first = await WireClient.ConnectAsync(pooler);
         await using var second = await WireClient.ConnectAsync(pooler);
         await first.QueryAsync("begin; set app.x = 'before'");

@@ -11,7 +11,7 @@ namespace Shared.Pooling.Tests.Postgres;
 /// <summary>A client that sends exactly the messages it is told to, and shows each answer as a line of text.</summary>
 internal sealed class WireClient : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     private readonly MessageReader _reader;
     private readonly Task _serving;
@@ -58,6 +58,20 @@ internal sealed class WireClient : IAsyncDisposable
     {
         var (client, server) = MemoryDuplexStream.CreatePair();
         return new WireClient(client, pooler.ServeAsync(server, new ClientSource("test", IsTrusted: trusted), Cancelled));
+    }
+
+    /// <summary>
+    /// Asks the pooler to cancel, and waits until it has done so. The request is there before its connection is served: it has found its query
+    /// when the caller gets the task, and not some time later.
+    /// </summary>
+    public static async Task CancelAsync(PostgresPooler pooler, int processId, byte[] key)
+    {
+        var (client, server) = MemoryDuplexStream.CreatePair();
+        using var request = new MessageWriter();
+        request.BeginUntyped().Int32(80877102).Int32(processId).Bytes(key).End();
+        await client.WriteAsync(request.Written, Cancelled);
+        await pooler.ServeAsync(server, new ClientSource("test"), Cancelled).WaitAsync(Patience, Cancelled);
+        await client.DisposeAsync();
     }
 
     /// <summary>Waits until the pooler has done with the connection.</summary>

@@ -1,8 +1,11 @@
 using System.Text;
 using Shared.Pooling.Postgres.Statements;
+using Shared.Pooling.Tests.Hostile;
 
 namespace Shared.Pooling.Tests.Statements;
 
+/// <summary>Alone, because it looks at how much memory this process takes.</summary>
+[Collection(nameof(Alone))]
 public sealed class StatementRegistryTests
 {
     private const int Large = 1 << 20;

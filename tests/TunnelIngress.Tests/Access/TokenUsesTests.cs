@@ -70,6 +70,8 @@ public sealed class TokenUsesTests
     [Fact]
     public void Uses_within_a_second_allocate_nothing()
     {
+        // The second use takes a path of its own, and what that needs once is made by whoever comes first in this process.
+        _uses.Note("id", 1, Address, Now);
         _uses.Note("id", 1, Address, Now);
         var before = GC.GetAllocatedBytesForCurrentThread();
         for (var i = 0; i < 10_000; i++)

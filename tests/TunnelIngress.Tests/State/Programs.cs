@@ -7,7 +7,7 @@ internal sealed record ProgramResult(int ExitCode, string Output, string Error);
 /// <summary>Runs the real program.</summary>
 internal static class Programs
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
 
     public static async Task<ProgramResult> RunAsync(params string[] arguments)
     {

@@ -15,7 +15,7 @@ internal static class Samples
 
     public static async Task<SqliteStateStore> OpenAsync(string directory)
     {
-        var store = new SqliteStateStore(directory);
+        var store = new SqliteStateStore(directory, SqliteStateStore.CommandBusyTimeoutSeconds);
         await store.InitializeAsync(TestContext.Current.CancellationToken);
         return store;
     }
