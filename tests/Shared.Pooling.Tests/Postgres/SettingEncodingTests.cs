@@ -1,4 +1,5 @@
 using System.Text;
+using Microsoft.Extensions.Time.Testing;
 using Shared.Pooling.Postgres.Sessions;
 
 namespace Shared.Pooling.Tests.Postgres;
@@ -49,13 +50,14 @@ public sealed class SettingEncodingTests(PoolFixture fixture)
     [Fact]
     public async Task Client_of_another_encoding_that_sets_more_than_ASCII_keeps_its_connection()
     {
-        await using var pooler = fixture.StartPooler(max: 1, waitTimeout: TimeSpan.FromMilliseconds(500));
+        var time = new FakeTimeProvider();
+        await using var pooler = fixture.StartImpatientPooler(time);
         await using var first = await WireClient.ConnectAsync(pooler, ("client_encoding", "LATIN1"));
         await using var second = await WireClient.ConnectAsync(pooler);
 
         await first.AskAsync(1, Latin1Query($"set app.x = '{Name}'"));
 
-        Assert.Contains("53300", await second.ScalarAsync("select 1"), StringComparison.Ordinal);
+        Assert.Contains("53300", await time.PassUntilAsync(second.ScalarAsync("select 1")), StringComparison.Ordinal);
         Assert.Equal(Hex, await first.ScalarAsync(InHex));
         await first.QueryAsync("discard all");
         Assert.Equal("", await second.ScalarAsync("select coalesce(current_setting('app.x', true), '')"));
