@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Npgsql;
 
@@ -10,6 +11,8 @@ namespace Tunnel.Testing;
 public sealed class PostgresServer : IAsyncDisposable
 {
     private const int DefaultPort = 5432;
+
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     private readonly string _directory;
     private readonly string _binaries;
@@ -94,7 +97,7 @@ public sealed class PostgresServer : IAsyncDisposable
 
         // The shell stops the server when its input ends: by us, or because we have died.
         _server = ProgramProcess.Start("sh", ["-c", "\"$@\" & read _; kill -QUIT $!; wait $!", "sh", program, .. all]);
-        for (var attempt = 0; attempt < 300; attempt++)
+        for (var waited = Stopwatch.StartNew(); waited.Elapsed < Patience;)
         {
             try
             {

@@ -10,7 +10,7 @@ namespace Tunnel.EndToEnd.Tests.Web;
 [Collection(WebCollection.Name)]
 public sealed class AccessTests(WebFixture fixture)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 

@@ -43,7 +43,7 @@ public sealed class BrowserTests(WebFixture fixture)
                 $"--ignore-certificate-errors-spki-list={pin}", $"--host-resolver-rules=MAP {TunnelCluster.HostnameOf("page")} 127.0.0.1", "--virtual-time-budget=20000", "--dump-dom",
                 fixture.UriOf("page").ToString(),
             ],
-            timeout: TimeSpan.FromMinutes(2));
+            timeout: TimeSpan.FromMinutes(4));
         profile.Delete(recursive: true);
 
         var host = TunnelCluster.HostnameOf("page");
