@@ -19,7 +19,7 @@ public sealed class FaultTests(ClusterFixture fixture) : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _cluster = await TunnelCluster.StartAsync(
-            new Dictionary<string, string> { ["db"] = $"unix://{fixture.Postgres.SocketPath}" }, "--local", "db=127.0.0.1:0", "--grace", "20");
+            new Dictionary<string, string> { ["db"] = $"unix://{fixture.Postgres.SocketPath}" }, "--local", "db=127.0.0.1:0", "--grace", "120");
         _local = await _cluster.LocalListenerAsync("db");
     }
 

@@ -157,7 +157,7 @@ public sealed class TunnelCluster : IAsyncDisposable
             ["Listen"] = new List<string> { "127.0.0.1:0" },
             ["Users"] = new Dictionary<string, object> { [PoolerUser] = new { Password = PoolerPassword } },
             ["Admins"] = new List<string> { PoolerUser },
-            ["GraceSeconds"] = 5,
+            ["GraceSeconds"] = 8,
             ["Pools"] = new Dictionary<string, object>
             {
                 ["postgres"] = new Dictionary<string, object>(pool ?? new Dictionary<string, object>())

@@ -16,7 +16,7 @@ public sealed class LifecycleTests(WebFixture fixture) : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _cluster = await TunnelCluster.StartAsync(new Dictionary<string, string> { ["app"] = $"http://127.0.0.1:{fixture.App.HttpPort}" }, "--grace", "20");
+        _cluster = await TunnelCluster.StartAsync(new Dictionary<string, string> { ["app"] = $"http://127.0.0.1:{fixture.App.HttpPort}" }, "--grace", "120");
         await _cluster.AdminAsync("service", "set", "app", "--protocol", "http", "--access", "public");
         await _cluster.Ingress.WaitForAsync("StateChanged");
         fixture.App.Hold();
