@@ -176,10 +176,11 @@ public sealed class AccessTests(ClusterFixture fixture) : IAsyncLifetime
         var file = Path.Combine(_cluster.Directory, "short.token");
         File.Copy(_cluster.ApplicationToken, file);
         var address = await ForwardAsync(file);
-        await DatabaseClient.AssertWorksAsync(address);
 
-        // Its time runs from here on, and the forwarder reads the file again for the next stream.
-        await _cluster.AdminAsync("token", "create", "short", "--access", "db", "--expires", "10s", "--output", file);
+        // Its time runs from here on. The forwarder has started already, and reads the file again for its first stream.
+        var fresh = Path.Combine(_cluster.Directory, "fresh.token");
+        await _cluster.AdminAsync("token", "create", "short", "--access", "db", "--expires", "10s", "--output", fresh);
+        File.Move(fresh, file, overwrite: true);
         await AdministeredAsync(await IdOfAsync(file));
         await using var client = await DatabaseClient.ConnectAsync(address);
 
