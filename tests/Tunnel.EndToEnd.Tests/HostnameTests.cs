@@ -11,7 +11,7 @@ namespace Tunnel.EndToEnd.Tests;
 /// <summary>A tunnel hostname as any WebSocket TCP client sees it: no header of ours beside the token.</summary>
 public sealed class HostnameTests(ClusterFixture fixture)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json;
 using Npgsql;
 using Shared.Streams.Multiplexing;
 using Shared.Streams.Protocol;
@@ -11,10 +12,7 @@ namespace Tunnel.EndToEnd.Tests;
 /// </summary>
 public sealed class LeavingTests(ClusterFixture fixture) : IAsyncLifetime
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(40);
-
-    /// <summary>Shorter than the grace time of any of the programs, with which these tests begin.</summary>
-    private static readonly TimeSpan WithoutGrace = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     private TunnelCluster _cluster = null!;
 
@@ -36,7 +34,7 @@ public sealed class LeavingTests(ClusterFixture fixture) : IAsyncLifetime
 
         await leaving.SignalAsync("TERM");
 
-        Assert.Equal(0, await leaving.WaitForExitAsync(WithoutGrace));
+        Assert.Equal(0, await leaving.WaitForExitAsync(Patience));
         Assert.Equal(0, leaving.Count("DrainCut"));
         await DatabaseClient.AssertAnswersAsync(client);
     }
@@ -52,13 +50,13 @@ public sealed class LeavingTests(ClusterFixture fixture) : IAsyncLifetime
         await _cluster.StartConnectorAsync();
 
         await leaving.SignalAsync("TERM");
-        await leaving.WaitForAsync("Draining");
+        await _cluster.Ingress.WaitForAsync("ConnectorDraining");
         await Task.Delay(TimeSpan.FromSeconds(3), Cancelled);
 
         Assert.Equal(before, await BackendAsync(client));
         await transaction.CommitAsync(Cancelled);
         Assert.NotEqual(before, await BackendAsync(client));
-        Assert.Equal(0, await leaving.WaitForExitAsync(WithoutGrace));
+        Assert.Equal(0, await leaving.WaitForExitAsync(Patience));
         Assert.Equal(0, leaving.Count("DrainCut"));
     }
 
@@ -86,7 +84,8 @@ public sealed class LeavingTests(ClusterFixture fixture) : IAsyncLifetime
         await stream.DisposeAsync();
         multiplexer.Drain();
         await running.WaitAsync(Patience, Cancelled);
-        Assert.Equal(0, await connector.WaitForExitAsync(WithoutGrace));
+        Assert.Equal(0, await connector.WaitForExitAsync(Patience));
+        Assert.Equal(0, connector.Count("DrainCut"));
     }
 
     [Fact]
@@ -99,7 +98,7 @@ public sealed class LeavingTests(ClusterFixture fixture) : IAsyncLifetime
 
         await _cluster.Ingress.SignalAsync("TERM");
 
-        Assert.Equal(0, await _cluster.Ingress.WaitForExitAsync(WithoutGrace));
+        Assert.Equal(0, await _cluster.Ingress.WaitForExitAsync(Patience));
         Assert.Equal(0, _cluster.Ingress.Count("DrainCut"));
         await _cluster.StartIngressAsync();
         await _cluster.Ingress.WaitForAsync("ConnectorOnline");
@@ -126,7 +125,7 @@ public sealed class LeavingTests(ClusterFixture fixture) : IAsyncLifetime
         // The pool needs a connection for this that it does not have yet, since nobody has asked anything.
         await slow.ExecuteNonQueryAsync(Cancelled);
         await client.CloseAsync();
-        Assert.Equal(0, await _cluster.Ingress.WaitForExitAsync(WithoutGrace));
+        Assert.Equal(0, await _cluster.Ingress.WaitForExitAsync(Patience));
         Assert.Equal(1, _cluster.Ingress.Count("ConnectorOnline"));
         Assert.Equal(0, _cluster.Ingress.Count("DrainCut"));
     }
@@ -148,14 +147,16 @@ public sealed class LeavingTests(ClusterFixture fixture) : IAsyncLifetime
         await AssertIsOpenedAsync(connector, await _cluster.LocalListenerAsync("db"), _cluster.Ingress);
     }
 
-    private static async Task AssertIsOpenedAsync(ProgramProcess connector, IPEndPoint address, ProgramProcess stopped)
+    private async Task AssertIsOpenedAsync(ProgramProcess connector, IPEndPoint address, ProgramProcess stopped)
     {
         await DatabaseClient.AssertWorksAsync(address);
+        using var http = new HttpClient();
+        await UntilStreamsAsync(http, 0);
 
         // It answers later, but soon enough not to be taken for dead.
         await connector.SignalAsync("STOP");
         var opening = DatabaseClient.ConnectAsync(address);
-        await Task.Delay(TimeSpan.FromMilliseconds(500), Cancelled);
+        await UntilStreamsAsync(http, 1);
         await stopped.SignalAsync("TERM");
         await stopped.WaitForAsync("Draining");
         await Task.Delay(TimeSpan.FromMilliseconds(500), Cancelled);
@@ -167,8 +168,25 @@ public sealed class LeavingTests(ClusterFixture fixture) : IAsyncLifetime
             await DatabaseClient.AssertAnswersAsync(client);
         }
 
-        Assert.Equal(0, await stopped.WaitForExitAsync(WithoutGrace));
+        Assert.Equal(0, await stopped.WaitForExitAsync(Patience));
         Assert.Equal(0, stopped.Count("DrainCut"));
+    }
+
+    /// <summary>Waits until so many streams run at the connector or are being opened there.</summary>
+    private async Task UntilStreamsAsync(HttpClient http, int streams)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Cancelled);
+        limit.CancelAfter(Patience);
+        while (true)
+        {
+            using var shown = JsonDocument.Parse(await http.GetStringAsync(new Uri(_cluster.Management, "/connectors"), limit.Token));
+            if (Assert.Single(shown.RootElement.EnumerateArray()).GetProperty("streams").GetInt32() == streams)
+            {
+                return;
+            }
+
+            await Task.Delay(20, limit.Token);
+        }
     }
 
     private static async Task<int> BackendAsync(NpgsqlConnection connection)
@@ -194,7 +212,7 @@ public sealed class LeavingTests(ClusterFixture fixture) : IAsyncLifetime
 
     private static async Task<NpgsqlConnection> OpenAsync(string options)
     {
-        var connection = new NpgsqlConnection($"{options};Pooling=false;GSS Encryption Mode=Disable;Timeout=20;No Reset On Close=true");
+        var connection = new NpgsqlConnection($"{options};Pooling=false;GSS Encryption Mode=Disable;Timeout=60;No Reset On Close=true");
         await connection.OpenAsync(Cancelled).WaitAsync(Patience, Cancelled);
         return connection;
     }

@@ -10,7 +10,7 @@ namespace Tunnel.EndToEnd.Tests;
 /// </summary>
 public sealed class ManagementTests(ClusterFixture fixture) : IAsyncLifetime
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(40);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     private readonly HttpClient _http = new();
     private TunnelCluster _cluster = null!;
@@ -137,6 +137,9 @@ public sealed class ManagementTests(ClusterFixture fixture) : IAsyncLifetime
         });
         var management = await ManagementOfAsync(connector);
         Assert.Equal("0.0.0.0", management.Host);
+
+        // The command has little patience with a program that answers for the first time.
+        await GetAsync(new UriBuilder(management) { Host = "127.0.0.1" }.Uri, "/readyz");
 
         await AssertHealthAsync("tunnel-connector", management, 0, $"ready: registered at 1 of 1 ingresses, 0 streams\nlocalhost:{_cluster.Port} registered\n");
         await AssertHealthAsync("tunnel-connector", management, 0, "alive\n", "--alive");

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using Npgsql;
 using Tunnel.Testing;
 
@@ -25,7 +24,7 @@ public sealed class OriginTlsTests(OriginTlsTests.EncryptedDatabase database) : 
         await using var pooler = process;
         var address = IPEndPoint.Parse(addresses[0]);
         await using var source = NpgsqlDataSource.Create(
-            $"Host={address.Address};Port={address.Port};Username={TunnelCluster.PoolerUser};Password={TunnelCluster.PoolerPassword};Database=orders;SSL Mode=Disable");
+            $"Host={address.Address};Port={address.Port};Username={TunnelCluster.PoolerUser};Password={TunnelCluster.PoolerPassword};Database=orders;Timeout=60;SSL Mode=Disable");
         await using var command = source.CreateCommand("select ssl and version like 'TLSv1.%', current_user::text from pg_stat_ssl where pid = pg_backend_pid()");
         await using var reader = await command.ExecuteReaderAsync(Cancelled);
 
@@ -115,7 +114,6 @@ public sealed class OriginTlsTests(OriginTlsTests.EncryptedDatabase database) : 
             await authority.WriteRootAsync(CaFile);
             await other.WriteRootAsync(OtherCaFile);
             await authority.IssueAsync("bycert", ClientCertificate, ClientKey);
-            var port = FreePort();
             _database = await PostgresServer.StartAsync(
                 async data =>
                 {
@@ -124,9 +122,9 @@ public sealed class OriginTlsTests(OriginTlsTests.EncryptedDatabase database) : 
                     await authority.WriteRootAsync(Path.Combine(data, "root.crt"));
                     await File.WriteAllTextAsync(Path.Combine(data, "pg_hba.conf"), "local all postgres trust\nhostssl all orders 127.0.0.1/32 scram-sha-256\nhostssl all bycert 127.0.0.1/32 cert\n");
                 },
-                port);
+                tcpPort: 0);
             (await _database.RunAsync("psql", "-Xqc", $"create role orders login password '{Password}'; create role bycert login", "postgres")).EnsureSuccess();
-            Cluster = await TunnelCluster.StartAsync(new Dictionary<string, string> { ["db"] = $"tcp://127.0.0.1:{port}" });
+            Cluster = await TunnelCluster.StartAsync(new Dictionary<string, string> { ["db"] = $"tcp://127.0.0.1:{_database.Port}" });
             await Cluster.StartConnectorAsync();
         }
 
@@ -135,13 +133,6 @@ public sealed class OriginTlsTests(OriginTlsTests.EncryptedDatabase database) : 
             await Cluster.DisposeAsync();
             await _database.DisposeAsync();
             System.IO.Directory.Delete(Directory, recursive: true);
-        }
-
-        private static int FreePort()
-        {
-            using var listener = new TcpListener(IPAddress.Loopback, 0);
-            listener.Start();
-            return ((IPEndPoint)listener.LocalEndpoint).Port;
         }
     }
 }

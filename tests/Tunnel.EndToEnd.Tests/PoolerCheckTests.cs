@@ -129,7 +129,7 @@ public sealed class PoolerCheckTests(PoolerCheckTests.Ways ways) : IClassFixture
     {
         var endPoint = IPEndPoint.Parse(address);
         await using var connection = new NpgsqlConnection(
-            $"Host={endPoint.Address};Port={endPoint.Port};Username={TunnelCluster.PoolerUser};Password={TunnelCluster.PoolerPassword};Database={pool};Pooling=false;SSL Mode=Disable;Include Error Detail=true");
+            $"Host={endPoint.Address};Port={endPoint.Port};Username={TunnelCluster.PoolerUser};Password={TunnelCluster.PoolerPassword};Database={pool};Pooling=false;Timeout=60;SSL Mode=Disable;Include Error Detail=true");
         return await Assert.ThrowsAsync<PostgresException>(() => connection.OpenAsync(TestContext.Current.CancellationToken));
     }
 

@@ -135,7 +135,7 @@ public sealed class PoolerNpgsqlTests(PoolerNpgsqlTests.SharedPooler pooler) : I
         var process = await ScalarAsync(listener, "select pg_backend_pid()");
         var idleSince = await ScalarAsync(source, $"select state_change::text from pg_stat_activity where pid = {process}");
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(Cancelled);
-        limit.CancelAfter(TimeSpan.FromSeconds(20));
+        limit.CancelAfter(TimeSpan.FromSeconds(90));
         var waiting = listener.WaitAsync(limit.Token);
 
         // Its Sync changes nothing but the time of the last change.
@@ -150,7 +150,7 @@ public sealed class PoolerNpgsqlTests(PoolerNpgsqlTests.SharedPooler pooler) : I
         Assert.Equal(1, await ScalarAsync(listener, "select 1"));
     }
 
-    private static async Task WorkAsync(NpgsqlDataSource source, string table, int worker)
+    private async Task WorkAsync(NpgsqlDataSource source, string table, int worker)
     {
         var first = worker * 1000;
         await CopyAsync(source, table, first);
@@ -173,17 +173,20 @@ public sealed class PoolerNpgsqlTests(PoolerNpgsqlTests.SharedPooler pooler) : I
         }
 
         await TransactAsync(source, table, first + 40);
-        await CancelAsync(source);
+        await CancelAsync(source, $"worker {worker} of {table}");
         Assert.Equal(new byte[300_000], await ScalarAsync(source, "select decode(repeat('00', 300000), 'hex')"));
     }
 
-    private static async Task CancelAsync(NpgsqlDataSource source)
+    private async Task CancelAsync(NpgsqlDataSource source, string mark)
     {
         await using var connection = await source.OpenConnectionAsync(Cancelled);
         await using var transaction = await connection.BeginTransactionAsync(Cancelled);
-        await using var sleep = new NpgsqlCommand("select pg_sleep(60)", connection, transaction);
-        using var soon = new CancellationTokenSource(100);
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => sleep.ExecuteNonQueryAsync(soon.Token));
+        await using var sleep = new NpgsqlCommand($"select pg_sleep(300) /* {mark} */", connection, transaction);
+        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Cancelled);
+        var sleeping = sleep.ExecuteNonQueryAsync(cancel.Token);
+        await DatabaseClient.UntilSleepsAsync(pooler.Postgres, mark);
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => sleeping);
         await transaction.RollbackAsync(Cancelled);
         Assert.Equal(1, await ScalarAsync(connection, "select 1"));
     }
@@ -270,7 +273,7 @@ public sealed class PoolerNpgsqlTests(PoolerNpgsqlTests.SharedPooler pooler) : I
 
     private NpgsqlDataSource Source(string way) => NpgsqlDataSource.Create(string.Create(
         CultureInfo.InvariantCulture,
-        $"Host={pooler.Address.Address};Port={pooler.Address.Port};Username={TunnelCluster.PoolerUser};Password={TunnelCluster.PoolerPassword};Database=postgres;Timeout=20;Cancellation Timeout=20000;SSL Mode=Disable;{way}"));
+        $"Host={pooler.Address.Address};Port={pooler.Address.Port};Username={TunnelCluster.PoolerUser};Password={TunnelCluster.PoolerPassword};Database=postgres;Timeout=60;Command Timeout=120;Cancellation Timeout=60000;SSL Mode=Disable;{way}"));
 
     private static async Task<string> TableAsync(NpgsqlDataSource source)
     {
@@ -309,6 +312,8 @@ public sealed class PoolerNpgsqlTests(PoolerNpgsqlTests.SharedPooler pooler) : I
         private TunnelCluster _cluster = null!;
 
         public IPEndPoint Address { get; private set; } = null!;
+
+        public PostgresServer Postgres => fixture.Postgres;
 
         public async ValueTask InitializeAsync()
         {

@@ -8,7 +8,7 @@ namespace Tunnel.EndToEnd.Tests;
 public sealed class PoolerReloadTests(PoolerUsersFixture fixture) : IClassFixture<PoolerUsersFixture>
 {
     private static readonly string[] Listen = ["127.0.0.1:0"];
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
@@ -152,7 +152,7 @@ public sealed class PoolerReloadTests(PoolerUsersFixture fixture) : IClassFixtur
     private static async Task<NpgsqlConnection> ConnectAsync(IPEndPoint address, string user, string database = "postgres")
     {
         var connection = new NpgsqlConnection(
-            $"Host={address.Address};Port={address.Port};Username={user};Password=x;Database={database};Pooling=false;SSL Mode=Disable;GSS Encryption Mode=Disable");
+            $"Host={address.Address};Port={address.Port};Username={user};Password=x;Database={database};Pooling=false;Timeout=60;SSL Mode=Disable;GSS Encryption Mode=Disable");
         await connection.OpenAsync(Cancelled);
         return connection;
     }

@@ -10,7 +10,7 @@ namespace Tunnel.EndToEnd.Tests;
 /// <summary>Unmodified programs at the pooler, whose database is at the other end of a tunnel.</summary>
 public sealed class PoolerTests(ClusterFixture fixture) : IAsyncLifetime
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     private readonly Stack<ProgramProcess> _connectors = new();
     private TunnelCluster _cluster = null!;
@@ -202,9 +202,9 @@ public sealed class PoolerTests(ClusterFixture fixture) : IAsyncLifetime
         var (pooler, address) = await _cluster.StartPoolerAsync("db");
         await using var busy = new NpgsqlConnection($"{ConnectionString(address)};Pooling=false");
         await busy.OpenAsync(Cancelled);
-        await using var command = new NpgsqlCommand("select pg_sleep(2), 'finished'", busy);
+        await using var command = new NpgsqlCommand("select pg_sleep(2), 'finished by the drain'", busy);
         var running = command.ExecuteNonQueryAsync(Cancelled);
-        await Task.Delay(300, Cancelled);
+        await DatabaseClient.UntilSleepsAsync(fixture.Postgres, "finished by the drain");
 
         await pooler.SignalAsync("TERM");
 
@@ -240,7 +240,7 @@ public sealed class PoolerTests(ClusterFixture fixture) : IAsyncLifetime
     }
 
     private static string ConnectionString(IPEndPoint address) =>
-        $"Host={address.Address};Port={address.Port};Username={TunnelCluster.PoolerUser};Password={TunnelCluster.PoolerPassword};Database=postgres;Timeout=20;SSL Mode=Disable";
+        $"Host={address.Address};Port={address.Port};Username={TunnelCluster.PoolerUser};Password={TunnelCluster.PoolerPassword};Database=postgres;Timeout=60;Command Timeout=120;Cancellation Timeout=60000;SSL Mode=Disable";
 
     private static async Task ExecuteAsync(NpgsqlDataSource source, string sql)
     {
@@ -248,7 +248,7 @@ public sealed class PoolerTests(ClusterFixture fixture) : IAsyncLifetime
         await command.ExecuteNonQueryAsync(Cancelled);
     }
 
-    private static async Task WorkAsync(NpgsqlDataSource source, string table, int worker)
+    private async Task WorkAsync(NpgsqlDataSource source, string table, int worker)
     {
         await using var connection = await source.OpenConnectionAsync(Cancelled);
         await using (var import = await connection.BeginBinaryImportAsync($"copy {table} from stdin (format binary)", Cancelled))
@@ -284,9 +284,13 @@ public sealed class PoolerTests(ClusterFixture fixture) : IAsyncLifetime
             Assert.Equal(row < 20 ? $"copied {row}" : $"batched {row}", await select.ExecuteScalarAsync(Cancelled));
         }
 
-        await using var sleep = new NpgsqlCommand("select pg_sleep(30)", connection);
-        using var soon = new CancellationTokenSource(100);
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => sleep.ExecuteNonQueryAsync(soon.Token));
+        var mark = $"worker {worker} of {table}";
+        await using var sleep = new NpgsqlCommand($"select pg_sleep(300) /* {mark} */", connection);
+        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Cancelled);
+        var sleeping = sleep.ExecuteNonQueryAsync(cancel.Token);
+        await DatabaseClient.UntilSleepsAsync(fixture.Postgres, mark);
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => sleeping);
         await DatabaseClient.AssertAnswersAsync(connection);
     }
 
@@ -325,5 +329,5 @@ public sealed class PoolerTests(ClusterFixture fixture) : IAsyncLifetime
             ["PGUSER"] = TunnelCluster.PoolerUser,
             ["PGPASSWORD"] = TunnelCluster.PoolerPassword,
         },
-        timeout: TimeSpan.FromMinutes(2));
+        timeout: TimeSpan.FromMinutes(4));
 }

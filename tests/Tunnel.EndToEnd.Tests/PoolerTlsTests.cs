@@ -100,19 +100,23 @@ public sealed class PoolerTlsTests(PoolerTlsTests.RequiringTls pooler) : IClassF
     public async Task A_query_is_cancelled_by_an_encrypted_request()
     {
         await using var source = NpgsqlDataSource.Create(
-            $"Host=localhost;Port={pooler.Address.Port};Username=app;Password={Password};Database=postgres;Pooling=false;Cancellation Timeout=20000;SSL Mode=VerifyFull;Root Certificate={pooler.CaFile}");
+            $"Host=localhost;Port={pooler.Address.Port};Username=app;Password={Password};Database=postgres;Pooling=false;Timeout=60;Cancellation Timeout=60000;SSL Mode=VerifyFull;Root Certificate={pooler.CaFile}");
         await using var connection = await source.OpenConnectionAsync(Cancelled);
-        await using var command = new NpgsqlCommand("select pg_sleep(60)", connection);
-        using var soon = new CancellationTokenSource(200);
+        await using var command = new NpgsqlCommand("select pg_sleep(300) /* encrypted */", connection);
+        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Cancelled);
+        var sleeping = command.ExecuteNonQueryAsync(cancel.Token);
+        await DatabaseClient.UntilSleepsAsync(pooler.Postgres, "/* encrypted */");
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => command.ExecuteNonQueryAsync(soon.Token));
+        await cancel.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => sleeping);
 
         await DatabaseClient.AssertAnswersAsync(connection);
     }
 
     private Task<CommandResult> PsqlAsync(string parameters, string password, params string[] commands)
     {
-        var all = $"host=localhost hostaddr=127.0.0.1 port={pooler.Address.Port} user=app dbname=postgres connect_timeout=20 {parameters}"
+        var all = $"host=localhost hostaddr=127.0.0.1 port={pooler.Address.Port} user=app dbname=postgres connect_timeout=60 {parameters}"
             .Replace("{ca}", pooler.CaFile, StringComparison.Ordinal).Replace("{other}", pooler.OtherCaFile, StringComparison.Ordinal);
         return CommandLine.RunAsync(
             "psql", ["-XAt", "-d", all, .. commands.SelectMany(static command => new[] { "-c", command })], new Dictionary<string, string> { ["PGPASSWORD"] = password });
@@ -161,7 +165,7 @@ public sealed class PoolerTlsTests(PoolerTlsTests.RequiringTls pooler) : IClassF
     {
         var answer = new byte[1];
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(Cancelled);
-        limit.CancelAfter(TimeSpan.FromSeconds(20));
+        limit.CancelAfter(TimeSpan.FromSeconds(90));
         return Encoding.ASCII.GetString(answer, 0, await stream.ReadAsync(answer, limit.Token));
     }
 
@@ -172,6 +176,8 @@ public sealed class PoolerTlsTests(PoolerTlsTests.RequiringTls pooler) : IClassF
         private ProgramProcess _process = null!;
 
         public IPEndPoint Address { get; private set; } = null!;
+
+        public PostgresServer Postgres => fixture.Postgres;
 
         public string CaFile => Path.Combine(_directory, "ca.pem");
 

@@ -11,7 +11,7 @@ public sealed class PostgresPortFixture(ClusterFixture others) : IAsyncLifetime
     /// <summary>What the pool proves to its database.</summary>
     public const string OriginPassword = "origin-password-that-nobody-may-see";
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     /// <summary>The pool's settings.</summary>
     public static string[] Settings => ["--user", "pooled", "--database", "orders", "--max", "4"];

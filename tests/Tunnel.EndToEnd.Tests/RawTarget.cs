@@ -7,7 +7,7 @@ namespace Tunnel.EndToEnd.Tests;
 /// <summary>A target that is nothing but a listening socket, for what databases never do.</summary>
 internal sealed class RawTarget : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
 

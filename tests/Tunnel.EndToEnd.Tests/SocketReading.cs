@@ -5,7 +5,7 @@ namespace Tunnel.EndToEnd.Tests;
 /// <summary>Reads from a raw socket, with patience but not for ever.</summary>
 internal static class SocketReading
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 

@@ -14,7 +14,7 @@ public sealed class TokenShareTests(ClusterFixture fixture) : IAsyncLifetime
     /// <summary>What applications leave to connectors.</summary>
     private const int Reserve = Connections / 8;
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     private readonly RawTarget _target = new();
     private readonly List<ClientWebSocket> _leaked = [];
@@ -186,7 +186,7 @@ public sealed class TokenShareTests(ClusterFixture fixture) : IAsyncLifetime
 
         var port = IPEndPoint.Parse((await _cluster.Ingress.WaitForAsync("PostgresListening"))["Address"]).Port;
         var connection = new NpgsqlConnection(
-            $"Host=localhost;Port={port};Username={token.Id};Password={token.Secret};Database=db;SSL Mode=VerifyFull;Root Certificate={_cluster.CaFile};Pooling=false;Timeout=20");
+            $"Host=localhost;Port={port};Username={token.Id};Password={token.Secret};Database=db;SSL Mode=VerifyFull;Root Certificate={_cluster.CaFile};Pooling=false;Timeout=60");
         await connection.OpenAsync(Cancelled).WaitAsync(Patience, Cancelled);
         return connection;
     }

@@ -120,6 +120,7 @@ public sealed class TokenUseTests(ClusterFixture fixture) : IAsyncLifetime
             SslMode = SslMode.VerifyFull,
             RootCertificate = _cluster.CaFile,
             Pooling = false,
+            Timeout = 60,
         }.ConnectionString);
         await connection.OpenAsync(Cancelled);
     }

@@ -7,7 +7,7 @@ namespace Tunnel.EndToEnd.Tests;
 /// <summary>The ways of a stream between ingress and connector: carriers, carriers that are WebSockets, and a WebSocket for each.</summary>
 public sealed class TransportTests(ClusterFixture fixture) : IAsyncLifetime
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     private readonly RawTarget _target = new();
     private TunnelCluster _cluster = null!;

@@ -6,7 +6,7 @@ namespace Tunnel.EndToEnd.Tests;
 /// <summary>What raw sockets at both ends see: FIN, RST, many streams.</summary>
 public sealed class WireTests(ClusterFixture fixture, ITestOutputHelper output)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 

@@ -23,7 +23,7 @@ public static class CommandLine
         "Release";
 #endif
 
-    private static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan DefaultTimeout = TimeSpan.FromMinutes(3);
 
     /// <summary>The root of the checkout.</summary>
     public static string Root { get; } = FindRoot();

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Sockets;
 
 namespace Tunnel.Testing;
@@ -40,12 +39,7 @@ public sealed class NginxServer : IAsyncDisposable
 
         // A body that is put together by the server has no length, so it goes in chunks.
         await File.WriteAllTextAsync(Path.Combine(server._directory, "body.txt"), "bo<!--# echo var=\"nothing\" default=\"dy\" -->");
-        using (var free = new TcpListener(IPAddress.Loopback, 0))
-        {
-            free.Start();
-            server.Port = ((IPEndPoint)free.LocalEndpoint).Port;
-        }
-
+        server.Port = LoopbackPort.Choose();
         var configuration = Path.Combine(server._directory, "nginx.conf");
         await File.WriteAllTextAsync(configuration, server.Configuration());
         server._server = ProgramProcess.Start(Program(), ["-e", "stderr", "-p", server._directory, "-c", configuration]);
@@ -106,7 +100,7 @@ public sealed class NginxServer : IAsyncDisposable
 
     private async Task WaitAsync()
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         while (true)
         {
             using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);

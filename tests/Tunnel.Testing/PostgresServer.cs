@@ -1,7 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using Npgsql;
 
 namespace Tunnel.Testing;
@@ -90,14 +88,14 @@ public sealed class PostgresServer : IAsyncDisposable
     {
         for (var attempt = 1; ; attempt++)
         {
-            Port = tcpPort is 0 ? FreePort() : tcpPort ?? DefaultPort;
+            Port = tcpPort is 0 ? LoopbackPort.Choose() : tcpPort ?? DefaultPort;
             var server = _server = LaunchServer(listens: tcpPort is not null);
             if (await AnswersAsync(server))
             {
                 return;
             }
 
-            // Nobody can keep a port free between its choice and the server's start: somebody else may have been given it.
+            // Nobody can keep a port free between its choice and the server's start: somebody else may have chosen it.
             if (tcpPort is not 0 || attempt == MostPorts || !IsPortTaken(server))
             {
                 throw new TimeoutException($"PostgreSQL did not start:\n{server.Output}");
@@ -146,13 +144,6 @@ public sealed class PostgresServer : IAsyncDisposable
         server.CloseInput();
         await server.WaitForExitAsync(Patience);
         await server.DisposeAsync();
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     private Task<CommandResult> RunAsPostgresAsync(string program, params string[] arguments)

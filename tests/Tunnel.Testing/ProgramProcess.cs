@@ -9,17 +9,26 @@ namespace Tunnel.Testing;
 /// </summary>
 public sealed class ProgramProcess : IAsyncDisposable
 {
-    private const int KeptLines = 20_000;
+    // More than the whole suite makes a program write: what is not kept could not be waited for.
+    private const int KeptLines = 200_000;
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    // So much of a line tells what it is about.
+    private const int ShownOfLine = 500;
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+
+    private static readonly List<ProgramProcess> Running = [];
 
     private readonly Process _process;
     private readonly List<string> _lines = [];
+    private readonly List<LogEvent> _events = [];
     private readonly List<(Func<LogEvent, bool> Which, TaskCompletionSource<LogEvent> Seen)> _waiting = [];
 
-    private ProgramProcess(Process process)
+    private readonly string _name;
+
+    private ProgramProcess(Process process, string name)
     {
-        _process = process;
+        (_process, _name) = (process, name);
     }
 
     /// <summary>The process id.</summary>
@@ -34,6 +43,15 @@ public sealed class ProgramProcess : IAsyncDisposable
             {
                 return string.Join('\n', _lines);
             }
+        }
+    }
+
+    /// <summary>All that were started and not disposed of yet, with how much they have written so far.</summary>
+    public static IReadOnlyList<(ProgramProcess Process, int Lines)> All()
+    {
+        lock (Running)
+        {
+            return [.. Running.Select(static process => (process, process.LineCount))];
         }
     }
 
@@ -52,27 +70,32 @@ public sealed class ProgramProcess : IAsyncDisposable
                 "sh", ["-c", $"ulimit -n {limit}; exec \"$0\" \"$@\"", process.StartInfo.FileName, .. process.StartInfo.ArgumentList], environment);
         }
 
-        var started = new ProgramProcess(process);
+        var started = new ProgramProcess(process, program);
         process.OutputDataReceived += (_, line) => started.OnLine(line.Data);
         process.ErrorDataReceived += (_, line) => started.OnLine(line.Data);
         process.StartInfo.RedirectStandardInput = true;
         process.Start();
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
+        lock (Running)
+        {
+            Running.Add(started);
+        }
+
         return started;
     }
 
     /// <summary>Waits for a log event, written already or yet to come.</summary>
     /// <param name="name">The event's name.</param>
     /// <param name="which">Which of that name; any by default.</param>
-    /// <exception cref="TimeoutException">It did not come within 30 s; the message holds the log's tail.</exception>
+    /// <exception cref="TimeoutException">It did not come, or the program has ended without it; the message holds the log's tail.</exception>
     public async Task<LogEvent> WaitForAsync(string name, Func<LogEvent, bool>? which = null)
     {
         bool Fits(LogEvent seen) => seen.Name == name && (which is null || which(seen));
         var waiter = new TaskCompletionSource<LogEvent>(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_lines)
         {
-            if (Events().FirstOrDefault(Fits) is { } seen)
+            if (_events.Find(Fits) is { } seen)
             {
                 return seen;
             }
@@ -80,14 +103,15 @@ public sealed class ProgramProcess : IAsyncDisposable
             _waiting.Add((Fits, waiter));
         }
 
-        try
-        {
-            return await waiter.Task.WaitAsync(Patience);
-        }
-        catch (TimeoutException exception)
-        {
-            throw new TimeoutException($"{_process.StartInfo.FileName} did not log {name} within {Patience.TotalSeconds} s. It wrote:\n{Tail()}", exception);
-        }
+        using var limit = new CancellationTokenSource(Patience);
+
+        // The end of a process is known when all that it wrote has been seen.
+        var ended = _process.WaitForExitAsync(limit.Token);
+        await Task.WhenAny(waiter.Task, ended);
+        await limit.CancelAsync();
+        return waiter.Task.IsCompleted
+            ? await waiter.Task
+            : throw new TimeoutException($"{this} {(ended.IsCompletedSuccessfully ? $"ended with {_process.ExitCode} and" : "")} did not log {name} within {Patience.TotalSeconds} s. It wrote:\n{Tail()}");
     }
 
     /// <summary>How often an event has been logged so far.</summary>
@@ -95,16 +119,21 @@ public sealed class ProgramProcess : IAsyncDisposable
     {
         lock (_lines)
         {
-            return Events().Count(seen => seen.Name == name && (which is null || which(seen)));
+            return _events.Count(seen => seen.Name == name && (which is null || which(seen)));
         }
     }
 
     /// <summary>Ends its standard input.</summary>
     public void CloseInput() => _process.StandardInput.Close();
 
-    /// <summary>Sends a signal: TERM, KILL, STOP, CONT, HUP, INT.</summary>
-    public async Task SignalAsync(string signal) =>
-        await CommandLine.RunAsync("kill", [$"-{signal}", Id.ToString(CultureInfo.InvariantCulture)]);
+    /// <summary>Sends a signal: TERM, KILL, STOP, CONT, HUP, INT. Nothing happens when it has ended: its id may be another process's by then.</summary>
+    public async Task SignalAsync(string signal)
+    {
+        if (!_process.HasExited)
+        {
+            await CommandLine.RunAsync("kill", [$"-{signal}", Id.ToString(CultureInfo.InvariantCulture)]);
+        }
+    }
 
     /// <summary>Lets it open no file, socket or pipe whose number is not below a limit; those that are open stay.</summary>
     public async Task LimitFilesAsync(int limit) =>
@@ -122,7 +151,7 @@ public sealed class ProgramProcess : IAsyncDisposable
         }
         catch (OperationCanceledException exception)
         {
-            throw new TimeoutException($"{_process.StartInfo.FileName} did not end. It wrote:\n{Tail()}", exception);
+            throw new TimeoutException($"{this} did not end. It wrote:\n{Tail()}", exception);
         }
     }
 
@@ -145,14 +174,36 @@ public sealed class ProgramProcess : IAsyncDisposable
             await _process.WaitForExitAsync();
         }
 
+        lock (Running)
+        {
+            Running.Remove(this);
+        }
+
         _process.Dispose();
     }
 
-    private string Tail()
+    /// <inheritdoc/>
+    public override string ToString() => _name;
+
+    /// <summary>The last lines that it wrote, each shortened.</summary>
+    /// <param name="most">So many at most.</param>
+    /// <param name="after">Without the first so many of all that it wrote.</param>
+    public string Tail(int most = 40, int after = 0)
     {
         lock (_lines)
         {
-            return string.Join('\n', _lines.TakeLast(40));
+            return string.Join('\n', _lines.Skip(after).TakeLast(most).Select(static line => line.Length > ShownOfLine ? $"{line[..ShownOfLine]}…" : line));
+        }
+    }
+
+    private int LineCount
+    {
+        get
+        {
+            lock (_lines)
+            {
+                return _lines.Count;
+            }
         }
     }
 
@@ -172,6 +223,11 @@ public sealed class ProgramProcess : IAsyncDisposable
 
             if (LogEvent.TryParse(line) is { } seen)
             {
+                if (_events.Count < KeptLines)
+                {
+                    _events.Add(seen);
+                }
+
                 foreach (var (which, waiter) in _waiting.ToArray())
                 {
                     if (which(seen))
@@ -184,8 +240,6 @@ public sealed class ProgramProcess : IAsyncDisposable
             }
         }
     }
-
-    private IEnumerable<LogEvent> Events() => _lines.Select(LogEvent.TryParse).OfType<LogEvent>();
 }
 
 /// <summary>A JSON log line.</summary>

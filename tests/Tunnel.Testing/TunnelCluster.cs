@@ -5,7 +5,7 @@ namespace Tunnel.Testing;
 
 /// <summary>
 /// Ingress, connectors and forwarders as real processes with a development certificate, put together with the real administration
-/// commands. Ports are the system's choice.
+/// commands.
 /// </summary>
 public sealed class TunnelCluster : IAsyncDisposable
 {
@@ -33,8 +33,8 @@ public sealed class TunnelCluster : IAsyncDisposable
     /// <summary>The running ingress.</summary>
     public ProgramProcess Ingress { get; private set; } = null!;
 
-    /// <summary>Its public port.</summary>
-    public int Port { get; private set; }
+    /// <summary>Its public port, the same after a restart.</summary>
+    public int Port { get; } = LoopbackPort.Choose();
 
     /// <summary>The base address of its management.</summary>
     public Uri Management { get; private set; } = null!;
@@ -94,12 +94,11 @@ public sealed class TunnelCluster : IAsyncDisposable
     /// <summary>Starts the ingress, again after it was stopped.</summary>
     public async Task StartIngressAsync(params string[] arguments)
     {
-        var listen = Port == 0 ? "127.0.0.1:0" : $"127.0.0.1:{Port}";
         Ingress = Track(ProgramProcess.Start("tunnel-ingress",
         [
-            "run", "--state", State, "--dev-certificate", "--listen", listen, "--management", "127.0.0.1:0", "--log-format", "json", .. arguments,
+            "run", "--state", State, "--dev-certificate", "--listen", $"127.0.0.1:{Port}", "--management", "127.0.0.1:0", "--log-format", "json", .. arguments,
         ], descriptors: IngressDescriptors));
-        Port = new Uri((await Ingress.WaitForAsync("IngressListening"))["Address"]).Port;
+        await Ingress.WaitForAsync("IngressListening");
         Management = new Uri((await Ingress.WaitForAsync("ManagementListening"))["Address"]);
     }
 
@@ -158,7 +157,7 @@ public sealed class TunnelCluster : IAsyncDisposable
             ["Listen"] = new List<string> { "127.0.0.1:0" },
             ["Users"] = new Dictionary<string, object> { [PoolerUser] = new { Password = PoolerPassword } },
             ["Admins"] = new List<string> { PoolerUser },
-            ["GraceSeconds"] = 5,
+            ["GraceSeconds"] = 8,
             ["Pools"] = new Dictionary<string, object>
             {
                 ["postgres"] = new Dictionary<string, object>(pool ?? new Dictionary<string, object>())

@@ -54,7 +54,7 @@ final class JdbcWorkload {
                 work.add(() -> work(worker));
             }
 
-            for (Future<Void> done : threads.invokeAll(work, 50, TimeUnit.SECONDS)) {
+            for (Future<Void> done : threads.invokeAll(work, 200, TimeUnit.SECONDS)) {
                 done.get();
             }
 

@@ -131,7 +131,7 @@ async def cancellation(connection, worker):
     # The driver's timeout is a cancel request on a connection of its own.
     await refused(asyncio.TimeoutError, connection.fetchval("select pg_sleep(30)", timeout=0.3))
     assert await connection.fetchval("select $1::int", worker) == worker
-    await connection.execute("set statement_timeout = '100ms'")
+    await connection.execute("set statement_timeout = '500ms'")
     await refused(asyncpg.QueryCanceledError, connection.fetchval("select pg_sleep(30)"))
     await connection.execute("reset statement_timeout")
     assert await connection.fetchval("select $1::int", worker) == worker

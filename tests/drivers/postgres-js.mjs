@@ -42,9 +42,13 @@ assert.equal(seen, 402);
 const heard = new Promise((resolve) => sql.listen('driver_news', resolve).then(() => sql.notify('driver_news', 'hello')));
 assert.equal(await heard, 'hello');
 
-const long = sql`select pg_sleep(30)`.execute();
-setTimeout(() => long.cancel(), 200);
-await assert.rejects(long, { code: '57014' });
+const long = sql`select pg_sleep(30) /* postgres.js is cancelled */`.execute();
+const ended = assert.rejects(long, { code: '57014' });
+// A request that overtakes the statement is for nobody.
+const asleep = () => sql`select count(*)::int as count from pg_stat_activity where wait_event = 'PgSleep' and strpos(query, ${'postgres.js is' + ' cancelled'}) > 0`;
+while ((await asleep())[0].count === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+long.cancel();
+await ended;
 
 await sql`drop table ${sql(table)}`;
 await sql.end();

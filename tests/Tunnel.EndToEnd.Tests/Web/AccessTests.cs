@@ -10,7 +10,7 @@ namespace Tunnel.EndToEnd.Tests.Web;
 [Collection(WebCollection.Name)]
 public sealed class AccessTests(WebFixture fixture)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
@@ -48,12 +48,14 @@ public sealed class AccessTests(WebFixture fixture)
         using var keeper = fixture.Client();
         using var lost = await loser.SendAsync(Request("/hang?started", version), HttpCompletionOption.ResponseHeadersRead, Cancelled);
         Assert.Equal("begun", await fixture.App.Hangs.Reader.ReadAsync(Cancelled).AsTask().WaitAsync(Patience, Cancelled));
-        var kept = keeper.SendAsync(Request("/wait/6000", version), Cancelled);
+        fixture.App.Hold();
+        var kept = keeper.SendAsync(Request("/held", version), Cancelled);
 
         await fixture.Cluster.AdminAsync("token", "revoke", revoked.Id);
 
         await Assert.ThrowsAnyAsync<Exception>(async () => await lost.Content.ReadAsStringAsync(Cancelled).WaitAsync(Patience, Cancelled));
         Assert.Equal("aborted", await fixture.App.Hangs.Reader.ReadAsync(Cancelled).AsTask().WaitAsync(Patience, Cancelled));
+        fixture.App.Held.SetResult();
         using var answer = await kept;
         Assert.Equal("late", await answer.Content.ReadAsStringAsync(Cancelled));
         using var refused = await loser.SendAsync(Request("/seen", version), Cancelled);

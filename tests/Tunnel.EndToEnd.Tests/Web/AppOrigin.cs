@@ -40,6 +40,12 @@ public sealed class AppOrigin : IAsyncDisposable
     /// <summary>What /hang has met: "begun" and "aborted".</summary>
     public Channel<string> Hangs { get; } = Channel.CreateUnbounded<string>();
 
+    /// <summary>What /held waits for.</summary>
+    public TaskCompletionSource Held { get; private set; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Lets /held wait from now on.</summary>
+    public void Hold() => Held = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     internal static async Task<AppOrigin> StartAsync(TestAuthority authority)
     {
         var directory = Directory.CreateTempSubdirectory("app-");
@@ -95,6 +101,11 @@ public sealed class AppOrigin : IAsyncDisposable
         app.Map("/wait/{milliseconds:int}", static async context =>
         {
             await Task.Delay(int.Parse((string)context.Request.RouteValues["milliseconds"]!, System.Globalization.CultureInfo.InvariantCulture), context.RequestAborted);
+            await context.Response.WriteAsync("late");
+        });
+        app.Map("/held", async context =>
+        {
+            await Held.Task.WaitAsync(context.RequestAborted);
             await context.Response.WriteAsync("late");
         });
         app.Map("/forged", static context =>

@@ -7,7 +7,7 @@ namespace Tunnel.EndToEnd.Tests.Web;
 [Collection(WebCollection.Name)]
 public sealed class LifecycleTests(WebFixture fixture) : IAsyncLifetime
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     private TunnelCluster _cluster = null!;
     private HttpClient _client = null!;
@@ -16,9 +16,10 @@ public sealed class LifecycleTests(WebFixture fixture) : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _cluster = await TunnelCluster.StartAsync(new Dictionary<string, string> { ["app"] = $"http://127.0.0.1:{fixture.App.HttpPort}" }, "--grace", "20");
+        _cluster = await TunnelCluster.StartAsync(new Dictionary<string, string> { ["app"] = $"http://127.0.0.1:{fixture.App.HttpPort}" }, "--grace", "120");
         await _cluster.AdminAsync("service", "set", "app", "--protocol", "http", "--access", "public");
         await _cluster.Ingress.WaitForAsync("StateChanged");
+        fixture.App.Hold();
         _client = new HttpClient(ClusterHttp.Handler(_cluster));
     }
 
@@ -32,14 +33,15 @@ public sealed class LifecycleTests(WebFixture fixture) : IAsyncLifetime
     public async Task Request_that_a_dead_replica_held_is_answered_through_another()
     {
         var first = await _cluster.StartConnectorAsync();
-        var asking = _client.GetStringAsync(Uri("/wait/1500"), Cancelled);
+        var asking = _client.GetStringAsync(Uri("/held"), Cancelled);
         await first.WaitForAsync("StreamOpened");
         await _cluster.StartConnectorAsync();
 
         await first.SignalAsync("KILL");
 
-        Assert.Equal("late", await asking.WaitAsync(Patience, Cancelled));
         await _cluster.Ingress.WaitForAsync("RequestRetried");
+        fixture.App.Held.SetResult();
+        Assert.Equal("late", await asking.WaitAsync(Patience, Cancelled));
     }
 
     [Fact]
@@ -47,7 +49,7 @@ public sealed class LifecycleTests(WebFixture fixture) : IAsyncLifetime
     {
         var first = await _cluster.StartConnectorAsync();
         using var content = new StringContent("body");
-        var asking = _client.PostAsync(Uri("/wait/30000"), content, Cancelled);
+        var asking = _client.PostAsync(Uri("/held"), content, Cancelled);
         await first.WaitForAsync("StreamOpened");
         await _cluster.StartConnectorAsync();
 
@@ -62,16 +64,19 @@ public sealed class LifecycleTests(WebFixture fixture) : IAsyncLifetime
     [Fact]
     public async Task Connector_that_drains_is_not_held_by_idle_connections_and_finishes_what_runs()
     {
-        var first = await _cluster.StartConnectorAsync("--grace", "25");
+        var first = await _cluster.StartConnectorAsync();
         Assert.Equal("late", await _client.GetStringAsync(Uri("/wait/1"), Cancelled));
-        var asking = _client.GetStringAsync(Uri("/wait/3000"), Cancelled);
-        await _cluster.Ingress.WaitForAsync("RequestServed");
+        var asking = _client.GetStringAsync(Uri("/held"), Cancelled);
+        await UntilRunningAsync();
         await _cluster.StartConnectorAsync();
 
         await first.SignalAsync("TERM");
+        await _cluster.Ingress.WaitForAsync("ConnectorDraining");
 
+        fixture.App.Held.SetResult();
         Assert.Equal("late", await asking.WaitAsync(Patience, Cancelled));
-        Assert.Equal(0, await first.WaitForExitAsync(TimeSpan.FromSeconds(15)));
+        Assert.Equal(0, await first.WaitForExitAsync(Patience));
+        Assert.Equal(0, first.Count("DrainCut"));
         Assert.Equal("late", await _client.GetStringAsync(Uri("/wait/1"), Cancelled));
     }
 
@@ -80,26 +85,30 @@ public sealed class LifecycleTests(WebFixture fixture) : IAsyncLifetime
     {
         await _cluster.StartConnectorAsync();
         Assert.Equal("late", await _client.GetStringAsync(Uri("/wait/1"), Cancelled));
-        var asking = _client.GetStringAsync(Uri("/wait/3000"), Cancelled);
+        var asking = _client.GetStringAsync(Uri("/held"), Cancelled);
         using var another = new HttpRequestMessage(HttpMethod.Get, Uri("/wait/1"));
-        var management = new HttpClient();
-        await UntilRunningAsync(management);
+        await UntilRunningAsync();
 
         await _cluster.Ingress.SignalAsync("TERM");
         await _cluster.Ingress.WaitForAsync("Draining");
         using var refused = await _client.SendAsync(another, Cancelled);
 
         Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+        fixture.App.Held.SetResult();
         Assert.Equal("late", await asking.WaitAsync(Patience, Cancelled));
-        Assert.Equal(0, await _cluster.Ingress.WaitForExitAsync(TimeSpan.FromSeconds(15)));
-        management.Dispose();
+        Assert.Equal(0, await _cluster.Ingress.WaitForExitAsync(Patience));
+        Assert.Equal(0, _cluster.Ingress.Count("DrainCut"));
     }
 
-    private async Task UntilRunningAsync(HttpClient management)
+    /// <summary>Waits until one request runs, which the origin holds back.</summary>
+    private async Task UntilRunningAsync()
     {
-        while (!(await management.GetStringAsync(new Uri(_cluster.Management, "/metrics"), Cancelled)).Contains("tunnel_ingress_http_requests_running 1", StringComparison.Ordinal))
+        using var management = new HttpClient();
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Cancelled);
+        limit.CancelAfter(Patience);
+        while (!(await management.GetStringAsync(new Uri(_cluster.Management, "/metrics"), limit.Token)).Contains("tunnel_ingress_http_requests_running 1", StringComparison.Ordinal))
         {
-            await Task.Delay(20, Cancelled);
+            await Task.Delay(20, limit.Token);
         }
     }
 

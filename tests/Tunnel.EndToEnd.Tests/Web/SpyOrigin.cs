@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace Tunnel.EndToEnd.Tests.Web;
 
@@ -9,7 +10,7 @@ namespace Tunnel.EndToEnd.Tests.Web;
 /// An origin without a web server in it: it records every byte of every connection, and does what the test tells it to once the headers
 /// of a request are there. By default that is to answer each set of headers with an empty 200.
 /// </summary>
-public sealed class SpyOrigin : IAsyncDisposable
+public sealed partial class SpyOrigin : IAsyncDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly CancellationTokenSource _stopped = new();
@@ -29,6 +30,17 @@ public sealed class SpyOrigin : IAsyncDisposable
 
     /// <summary>All bytes of all connections, as Latin-1.</summary>
     public IReadOnlyList<string> Received => [.. _connections.Select(static connection => connection.Received).Where(static text => text.Length > 0)];
+
+    /// <summary>
+    /// The one connection's bytes that a text is in, from the beginning of the request that it is in. Of the test before, something may
+    /// still come after a reset: a request that was cut, or the body of one that was answered before it had ended.
+    /// </summary>
+    public string RequestWith(string mark)
+    {
+        var received = Assert.Single(Received, text => text.Contains(mark, StringComparison.Ordinal));
+        var head = received[..received.IndexOf(mark, StringComparison.Ordinal)];
+        return received[(RequestLine().Matches(head) is [.., { } last] ? last.Index : 0)..];
+    }
 
     /// <summary>Forgets what was seen, and does what it does by default.</summary>
     public void Reset()
@@ -88,6 +100,9 @@ public sealed class SpyOrigin : IAsyncDisposable
             // The other side has left.
         }
     }
+
+    [GeneratedRegex("[A-Z]+ [^ ]+ HTTP/1\\.1\r\n")]
+    private static partial Regex RequestLine();
 
     /// <summary>One connection to the spy.</summary>
     public sealed class Connection(Socket socket)

@@ -9,7 +9,7 @@ namespace Tunnel.EndToEnd.Tests.Web;
 [Collection(WebCollection.Name)]
 public sealed class StreamingTests(WebFixture fixture)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
@@ -158,7 +158,7 @@ public sealed class StreamingTests(WebFixture fixture)
         await tls.WriteAsync(Encoding.ASCII.GetBytes($"POST /hash HTTP/1.1\r\nHost: {TunnelCluster.HostnameOf("open-app")}\r\nContent-Length: 100000\r\n\r\nx"), Cancelled);
 
         using var reader = new StreamReader(tls, Encoding.Latin1);
-        var status = await reader.ReadLineAsync(Cancelled).AsTask().WaitAsync(TimeSpan.FromSeconds(60), Cancelled);
+        var status = await reader.ReadLineAsync(Cancelled).AsTask().WaitAsync(TimeSpan.FromSeconds(120), Cancelled);
 
         Assert.Equal("HTTP/1.1 408 Request Timeout", status);
         var rest = await reader.ReadToEndAsync(Cancelled).WaitAsync(Patience, Cancelled);

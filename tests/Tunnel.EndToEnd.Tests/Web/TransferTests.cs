@@ -125,7 +125,7 @@ public sealed class TransferTests(WebFixture fixture)
         var sending = SendAsync(tls, Size, isChunked);
 
         var answer = new StreamReader(tls, Encoding.Latin1);
-        var status = await answer.ReadLineAsync(Cancelled).AsTask().WaitAsync(TimeSpan.FromSeconds(60), Cancelled);
+        var status = await answer.ReadLineAsync(Cancelled).AsTask().WaitAsync(TimeSpan.FromSeconds(120), Cancelled);
 
         Assert.Equal("HTTP/1.1 413 Request Entity Too Large", status);
         tls.Close();

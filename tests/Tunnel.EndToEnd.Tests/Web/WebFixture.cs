@@ -99,7 +99,7 @@ public sealed class WebFixture : IAsyncLifetime
     /// <summary>A client that trusts the cluster's CA and finds every name on this host.</summary>
     public HttpClient Client(bool withToken = true)
     {
-        var client = new HttpClient(Handler()) { Timeout = TimeSpan.FromMinutes(2) };
+        var client = new HttpClient(Handler()) { Timeout = TimeSpan.FromMinutes(5) };
         if (withToken)
         {
             client.DefaultRequestHeaders.Add("CF-Access-Client-Id", Token.Id);
