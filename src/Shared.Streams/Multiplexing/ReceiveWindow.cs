@@ -3,7 +3,8 @@ namespace Shared.Streams.Multiplexing;
 /// <summary>
 /// How much the peer may send on one stream before its bytes are consumed: the bound of what a stream that nobody reads can pile up.
 /// It begins small and grows while it is what limits the stream: half of it is consumed within two round trips, by a reader who leaves little
-/// waiting. It shrinks again when much is left waiting. One caller at a time.
+/// waiting. It shrinks again when much is left waiting. A round trip lasts at least until both programs have had their turn on a busy machine,
+/// which is what limits a stream where the peer is near. One caller at a time.
 /// </summary>
 /// <param name="time">The clock of growth.</param>
 /// <param name="budget">What all windows of the carrier share for their growth.</param>
@@ -15,8 +16,11 @@ internal sealed class ReceiveWindow(TimeProvider time, WindowBudget budget)
     /// <summary>What it grows to at the most, in bytes: 16 MiB fill 1 Gbit/s over 125 ms.</summary>
     public const int Largest = 16 * 1024 * 1024;
 
-    /// <summary>Each step, so that three round trips lead from the first window to the last.</summary>
-    private const int Growth = 4;
+    /// <summary>Each step, so that two round trips lead from the first window to the last.</summary>
+    private const int Growth = 8;
+
+    /// <summary>What two programs wait for their turns, beside the distance between them.</summary>
+    private static readonly TimeSpan Scheduling = TimeSpan.FromMilliseconds(1);
 
     private int _size = Initial;
     private int _available = Initial;
@@ -56,7 +60,7 @@ internal sealed class ReceiveWindow(TimeProvider time, WindowBudget budget)
             grant -= less;
             _size -= less;
         }
-        else if (_size < Largest && time.GetElapsedTime(_lastGrant, now) < roundTrip * 2)
+        else if (_size < Largest && time.GetElapsedTime(_lastGrant, now) < (roundTrip + Scheduling) * 2)
         {
             var more = Math.Min(_size * Growth, Largest) - _size;
             if (budget.TryTake(more))

@@ -93,9 +93,21 @@ public sealed class ReceiveWindowTests
         for (var i = 0; i < 10; i++)
         {
             Assert.True(window.TryReceive(ReceiveWindow.Initial / 2));
-            _time.Advance(RoundTrip * 2);
+            _time.Advance(RoundTrip * 3);
             Assert.Equal(ReceiveWindow.Initial / 2, window.Consume(ReceiveWindow.Initial / 2, RoundTrip));
         }
+    }
+
+    [Theory]
+    [InlineData(1, true)]
+    [InlineData(3, false)]
+    public void Window_of_a_peer_that_is_near_grows_where_both_ends_wait_for_their_turns(int milliseconds, bool grows)
+    {
+        var window = new ReceiveWindow(_time, _budget);
+        Assert.True(window.TryReceive(ReceiveWindow.Initial / 2));
+        _time.Advance(TimeSpan.FromMilliseconds(milliseconds));
+
+        Assert.Equal(grows, window.Consume(ReceiveWindow.Initial / 2, TimeSpan.FromMicroseconds(100)) > ReceiveWindow.Initial / 2);
     }
 
     /// <summary>Uses a window up as quickly as it is granted, until it grows no more; how much it has grown by.</summary>
