@@ -16,6 +16,9 @@ internal sealed class ReceiveWindow(TimeProvider time, WindowBudget budget)
     /// <summary>What it grows to at the most, in bytes: 16 MiB fill 1 Gbit/s over 125 ms.</summary>
     public const int Largest = 16 * 1024 * 1024;
 
+    /// <summary>What it grows to where only the programs' turns limit a stream, in bytes: more gains nothing there, and piles up between two turns.</summary>
+    public const int LargestNear = 1024 * 1024;
+
     /// <summary>Each step, so that two round trips lead from the first window to the last.</summary>
     private const int Growth = 8;
 
@@ -60,10 +63,10 @@ internal sealed class ReceiveWindow(TimeProvider time, WindowBudget budget)
             grant -= less;
             _size -= less;
         }
-        else if (_size < Largest && time.GetElapsedTime(_lastGrant, now) < (roundTrip + Scheduling) * 2)
+        else
         {
-            var more = Math.Min(_size * Growth, Largest) - _size;
-            if (budget.TryTake(more))
+            var more = Math.Min(_size * Growth, LargestFor(time.GetElapsedTime(_lastGrant, now), roundTrip)) - _size;
+            if (more > 0 && budget.TryTake(more))
             {
                 grant += more;
                 _size += more;
@@ -75,6 +78,11 @@ internal sealed class ReceiveWindow(TimeProvider time, WindowBudget budget)
         _available += grant;
         return grant;
     }
+
+    private static int LargestFor(TimeSpan elapsed, TimeSpan roundTrip) =>
+        elapsed < roundTrip * 2 ? Largest
+        : elapsed < (roundTrip + Scheduling) * 2 ? LargestNear
+        : 0;
 
     /// <summary>False when bytes pile up, because then their reader is slower than their sender, and a larger window would only hold more.</summary>
     private bool IsLimiting => _size - _available - _consumed <= _size / 4;
