@@ -2,15 +2,24 @@ using System.Buffers;
 
 namespace Shared.Streams.Multiplexing;
 
-/// <summary>Bytes that have arrived and were not read yet, in rented blocks; none while it is empty. One caller at a time.</summary>
+/// <summary>
+/// Bytes that have arrived and were not read yet, in rented blocks; none while it is empty. Blocks are as large as what waits already: few make up
+/// a large queue, and a small one takes little more than twice its bytes. One caller at a time.
+/// </summary>
 internal sealed class ReceiveQueue
 {
     private const int SmallestBlock = 4 * 1024;
+    private const int LargestBlock = 64 * 1024;
+    private const int KeptBlocks = 256;
+
+    // The shared one keeps fewer than full streams need between two turns of a slow target, and drops them at each large collection.
+    private static readonly ArrayPool<byte> Blocks = ArrayPool<byte>.Create(LargestBlock, KeptBlocks);
 
     private readonly Queue<byte[]> _blocks = new();
     private byte[] _last = [];
     private int _readFrom;
     private int _writtenTo;
+    private int _count;
 
     public bool IsEmpty => _blocks.Count == 0;
 
@@ -21,7 +30,7 @@ internal sealed class ReceiveQueue
         {
             if (IsEmpty || _writtenTo == _last.Length)
             {
-                _last = ArrayPool<byte>.Shared.Rent(Math.Max(SmallestBlock, bytes.Length));
+                _last = Blocks.Rent(Math.Clamp(Math.Max(bytes.Length, _count), SmallestBlock, LargestBlock));
                 _writtenTo = 0;
                 _blocks.Enqueue(_last);
             }
@@ -29,6 +38,7 @@ internal sealed class ReceiveQueue
             var count = Math.Min(bytes.Length, _last.Length - _writtenTo);
             bytes[..count].CopyTo(_last.AsSpan(_writtenTo));
             _writtenTo += count;
+            _count += count;
             bytes = bytes[count..];
         }
     }
@@ -52,6 +62,7 @@ internal sealed class ReceiveQueue
             }
         }
 
+        _count -= total;
         return total;
     }
 
@@ -62,11 +73,13 @@ internal sealed class ReceiveQueue
         {
             Drop();
         }
+
+        _count = 0;
     }
 
     private void Drop()
     {
-        ArrayPool<byte>.Shared.Return(_blocks.Dequeue());
+        Blocks.Return(_blocks.Dequeue());
         _readFrom = 0;
     }
 }
