@@ -32,7 +32,7 @@ public sealed class ManagementServer : IAsyncDisposable
     private ManagementServer(Socket socket, ListenAddress address, KestrelServer server, PrometheusExport export)
     {
         (_socket, _server, _export) = (socket, server, export);
-        LocalAddress = socket.LocalEndPoint is IPEndPoint bound ? ListenAddress.Of(bound) : address;
+        LocalAddress = address.BoundBy(socket);
     }
 
     /// <summary>The address with the port that the system chose.</summary>

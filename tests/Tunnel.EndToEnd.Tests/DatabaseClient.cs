@@ -44,6 +44,20 @@ internal static class DatabaseClient
         Assert.Equal(1, await command.ExecuteScalarAsync(Cancelled));
     }
 
+    /// <summary>Cancels a statement that certainly runs.</summary>
+    /// <param name="connection">Where it runs.</param>
+    /// <param name="postgres">The database that it reaches in the end.</param>
+    /// <param name="mark">A text that no other statement contains.</param>
+    public static async Task CancelSleepAsync(NpgsqlConnection connection, PostgresServer postgres, string mark)
+    {
+        await using var sleep = new NpgsqlCommand($"select pg_sleep(300) /* {mark} */", connection);
+        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Cancelled);
+        var sleeping = sleep.ExecuteNonQueryAsync(cancel.Token);
+        await UntilSleepsAsync(postgres, mark);
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => sleeping);
+    }
+
     /// <summary>Waits until the database itself sleeps in a statement that contains a text: a request to cancel that overtakes it is for nobody.</summary>
     public static async Task UntilSleepsAsync(PostgresServer postgres, string text)
     {

@@ -181,12 +181,7 @@ public sealed class PoolerNpgsqlTests(PoolerNpgsqlTests.SharedPooler pooler) : I
     {
         await using var connection = await source.OpenConnectionAsync(Cancelled);
         await using var transaction = await connection.BeginTransactionAsync(Cancelled);
-        await using var sleep = new NpgsqlCommand($"select pg_sleep(300) /* {mark} */", connection, transaction);
-        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Cancelled);
-        var sleeping = sleep.ExecuteNonQueryAsync(cancel.Token);
-        await DatabaseClient.UntilSleepsAsync(pooler.Postgres, mark);
-        await cancel.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => sleeping);
+        await DatabaseClient.CancelSleepAsync(connection, pooler.Postgres, mark);
         await transaction.RollbackAsync(Cancelled);
         Assert.Equal(1, await ScalarAsync(connection, "select 1"));
     }

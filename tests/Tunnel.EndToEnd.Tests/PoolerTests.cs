@@ -284,13 +284,7 @@ public sealed class PoolerTests(ClusterFixture fixture) : IAsyncLifetime
             Assert.Equal(row < 20 ? $"copied {row}" : $"batched {row}", await select.ExecuteScalarAsync(Cancelled));
         }
 
-        var mark = $"worker {worker} of {table}";
-        await using var sleep = new NpgsqlCommand($"select pg_sleep(300) /* {mark} */", connection);
-        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Cancelled);
-        var sleeping = sleep.ExecuteNonQueryAsync(cancel.Token);
-        await DatabaseClient.UntilSleepsAsync(fixture.Postgres, mark);
-        await cancel.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => sleeping);
+        await DatabaseClient.CancelSleepAsync(connection, fixture.Postgres, $"worker {worker} of {table}");
         await DatabaseClient.AssertAnswersAsync(connection);
     }
 

@@ -102,14 +102,8 @@ public sealed class PoolerTlsTests(PoolerTlsTests.RequiringTls pooler) : IClassF
         await using var source = NpgsqlDataSource.Create(
             $"Host=localhost;Port={pooler.Address.Port};Username=app;Password={Password};Database=postgres;Pooling=false;Timeout=60;Cancellation Timeout=60000;SSL Mode=VerifyFull;Root Certificate={pooler.CaFile}");
         await using var connection = await source.OpenConnectionAsync(Cancelled);
-        await using var command = new NpgsqlCommand("select pg_sleep(300) /* encrypted */", connection);
-        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Cancelled);
-        var sleeping = command.ExecuteNonQueryAsync(cancel.Token);
-        await DatabaseClient.UntilSleepsAsync(pooler.Postgres, "/* encrypted */");
 
-        await cancel.CancelAsync();
-
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => sleeping);
+        await DatabaseClient.CancelSleepAsync(connection, pooler.Postgres, "encrypted");
 
         await DatabaseClient.AssertAnswersAsync(connection);
     }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 
 namespace Shared.Streams.Sockets;
 
@@ -25,6 +26,9 @@ public sealed record ListenAddress
 
     /// <summary>The address of a TCP end point.</summary>
     public static ListenAddress Of(IPEndPoint endPoint) => new(endPoint, null);
+
+    /// <summary>This one with the port that the system chose for a socket that is bound to it.</summary>
+    public ListenAddress BoundBy(Socket socket) => socket.LocalEndPoint is IPEndPoint bound ? Of(bound) : this;
 
     /// <summary>Reads an address.</summary>
     /// <exception cref="FormatException">The text is none; the message says what to write.</exception>
@@ -53,7 +57,7 @@ public sealed record ListenAddress
 
         var bracketed = host.StartsWith('[') && host.EndsWith(']');
         return IPAddress.TryParse(bracketed ? host[1..^1] : host, out var address)
-            && bracketed == (address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6)
+            && bracketed == (address.AddressFamily == AddressFamily.InterNetworkV6)
 
             // The system also reads 1 and 127.1 as IPv4 addresses; here they are typing errors.
             && (bracketed || host.Count(static character => character == '.') == 3)

@@ -31,7 +31,7 @@ public sealed class StreamListener : IAsyncDisposable
     /// <param name="socket">The socket.</param>
     /// <param name="address">What it was bound to; the system may have chosen the port.</param>
     public static StreamListener Over(Socket socket, ListenAddress address) =>
-        new(socket, socket.LocalEndPoint is IPEndPoint bound ? ListenAddress.Of(bound) : address);
+        new(socket, address.BoundBy(socket));
 
     /// <summary>
     /// Waits for the next connection. Whoever waited goes on on the thread of a loop that other sockets wait for, so he must not block.
